@@ -1,0 +1,123 @@
+"""Every setting, with its unit in its name and its bounds in its type. A default for everything."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from robomem.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IntakeConfig(_Section):
+    """What an observation must satisfy to be let in."""
+
+    max_stamp_regress_s: float = Field(default=0.5, ge=0)
+    """An observation may be this much older than the newest one of its source."""
+    max_stamp_jump_s: PositiveFloat = 30 * 86400.0
+    """A stamp further ahead is taken for corrupt, until the next one confirms it."""
+    max_coordinate_m: PositiveFloat = 20_000.0
+    """A pose farther from the origin of map is out of bounds."""
+
+
+class SpatialConfig(_Section):
+    """The octree. The occupancy figures are OctoMap's (Hornung et al., 2013), as log-odds."""
+
+    voxel_size_m: float = Field(default=0.05, ge=0.005, le=5.0)
+    max_range_m: PositiveFloat = 5.0
+    """Farther returns still clear the space up to this range."""
+    log_odds_hit: float = Field(default=0.85, gt=0, le=10)
+    log_odds_miss: float = Field(default=-0.4, ge=-10, lt=0)
+    log_odds_min: float = Field(default=-2.0, ge=-30, lt=0)
+    log_odds_max: float = Field(default=3.5, gt=0, le=30)
+
+
+class KeyframeConfig(_Section):
+    """A keyframe is born when the robot moved or turned this much, or this much time went by."""
+
+    min_distance_m: PositiveFloat = 0.5
+    min_rotation_rad: PositiveFloat = 0.5
+    max_interval_s: PositiveFloat = 30.0
+
+
+class SemanticConfig(_Section):
+    """Association of detections with entities, and the evidence that one is gone."""
+
+    gate_m: PositiveFloat = 0.5
+    """A detection farther than this from an entity is another one."""
+    min_score: float = Field(default=0.3, ge=0, le=1)
+    confirm_sightings: PositiveInt = 3
+    """An entity is believed in after this many sightings."""
+    missing_looks: PositiveInt = 3
+    """An entity is missing after this many looks at its place that saw through it."""
+    see_through_m: PositiveFloat = 0.3
+    """A look sees through a place when it measures this much beyond it (Khronos: 0.3 m)."""
+    average_sightings: PositiveInt = 20
+    """The position is the mean of about the last so many sightings."""
+
+
+class EpisodicConfig(_Section):
+    """When a sighting becomes another event."""
+
+    sighting_gap_s: PositiveFloat = 30.0
+    """Seen again after this long is a new event."""
+
+
+class StoreConfig(_Section):
+    """What the folder keeps, and how hard it is written."""
+
+    sync: Literal["full", "normal"] = "full"
+    """`full`: acknowledged survives a power cut; `normal`: it survives the death of the process."""
+    checkpoint_observations: PositiveInt = 256
+    """The map's changed bricks are written to a brick file after this many observations."""
+    keep_images: bool = True
+    """Keep depth and colour of every keyframe."""
+
+
+class AskConfig(_Section):
+    """How words are understood."""
+
+    near_radius_m: PositiveFloat = 2.0
+    timezone: str = "UTC"
+    """Clock times in questions and answers, an IANA name."""
+
+
+class Config(_Section):
+    """All settings. `Config()` works."""
+
+    intake: IntakeConfig = IntakeConfig()
+    spatial: SpatialConfig = SpatialConfig()
+    keyframes: KeyframeConfig = KeyframeConfig()
+    semantic: SemanticConfig = SemanticConfig()
+    episodic: EpisodicConfig = EpisodicConfig()
+    store: StoreConfig = StoreConfig()
+    ask: AskConfig = AskConfig()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Parse settings; raises ConfigError naming every wrong key."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as err:
+            raise ConfigError(_describe(err)) from err
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Self:
+        """Read settings from a TOML file; raises ConfigError naming every wrong key."""
+        import tomllib
+
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
+            raise ConfigError(f"{path}: {err}") from err
+        except ValidationError as err:
+            raise ConfigError(f"{path}: {_describe(err)}") from err
+
+
+def _describe(err: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'])) or 'config'}: {problem['msg']}" for problem in err.errors()
+    )

@@ -1,0 +1,1 @@
+"""Recordings in, observations out; no ROS needed."""

@@ -1,0 +1,393 @@
+"""The vocabulary: what goes into a memory, what it holds, what comes out. Frozen, checked at the boundary.
+
+Frames are REP 105's (`map`, `odom`, `base`) and `cam`, the frame of the sensor: for a depth image the
+optical frame (REP 103: z forward, x right, y down), for points the frame that they are given in.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from robomem.errors import DataError, FormatError, FrameError, QueryError, Reason, StampError
+from robomem.geometry import Depth, Points, Pose, is_pose
+
+MAX_STAMP_NS = 2**63 - 1
+Vector = NDArray[np.float64]  # (3,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Detection:
+    """One sighting of one thing in one image: where, by position or by box, and what.
+
+    Attributes:
+        label: What it is, in words: "mug", "red mug". Kept lower-case, single-spaced.
+        score: Confidence of the detector, in [0, 1].
+        p_cam: Centre in the sensor's frame, (3,) metres. None: lifted from depth inside `box_px`.
+        box_px: (u_min, v_min, u_max, v_max) in pixels of the depth image.
+        size_m: Extent along the axes of the map, (3,) metres.
+        embedding: Appearance, (D,) float32 of unit length.
+
+    Raises:
+        DataError: The label is empty, a number is not finite, or neither p_cam nor box_px is given.
+    """
+
+    label: str
+    score: float = 1.0
+    p_cam: Vector | None = None
+    box_px: NDArray[np.float64] | None = None
+    size_m: Vector | None = None
+    embedding: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        label = " ".join(self.label.lower().split())
+        if not label:
+            raise DataError("a detection needs a label, got an empty one")
+        if not 0.0 <= self.score <= 1.0:
+            raise DataError(f"the score of a detection lies in [0, 1], got {self.score}")
+        if self.p_cam is None and self.box_px is None:
+            raise DataError(f"detection {label!r} has no place: give p_cam or box_px")
+        object.__setattr__(self, "label", label)
+        object.__setattr__(self, "p_cam", _vector(self.p_cam, 3, "p_cam"))
+        object.__setattr__(self, "box_px", _vector(self.box_px, 4, "box_px"))
+        object.__setattr__(self, "size_m", _vector(self.size_m, 3, "size_m"))
+        object.__setattr__(self, "embedding", _unit(self.embedding))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Observation:
+    """What the robot perceived at one instant: any of depth, points, colour, detections and text.
+
+    The pose is `T_map_cam`, or `T_odom_base` with the extrinsics `T_base_cam` (identity when None).
+    Without anything else it remembers where the robot was. Only text may come without a pose.
+
+    Attributes:
+        stamp_ns: Time of the measurement, nanoseconds since the epoch of the data, >= 0.
+        source: Who perceived it; stamps must advance within a source.
+        T_map_cam: Pose of the sensor in map, (4, 4).
+        T_odom_base: Pose of the base in odom, (4, 4).
+        T_base_cam: Pose of the sensor on the base, (4, 4).
+        depth_m: Depth along z, (H, W) float32 metres. NaN is invalid, inf is "nothing up to the range".
+        K: Pinhole intrinsics of depth and colour, (3, 3) pixels; needed with depth.
+        points_cam: Returns of a LiDAR or a scan, (N, 3) metres; rows that are not finite are skipped.
+        color: RGB image, (H, W, 3) uint8.
+        detections: What a detector saw.
+        text: What the robot was told.
+
+    Raises:
+        FormatError, FrameError, StampError: A field has the wrong form; `reason` names which.
+    """
+
+    stamp_ns: int
+    source: str = "robot"
+    T_map_cam: Pose | None = None
+    T_odom_base: Pose | None = None
+    T_base_cam: Pose | None = None
+    depth_m: Depth | None = None
+    K: NDArray[np.float64] | None = None
+    points_cam: Points | None = None
+    color: NDArray[np.uint8] | None = None
+    detections: tuple[Detection, ...] = ()
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stamp_ns", checked_stamp(self.stamp_ns))
+        for name in ("T_map_cam", "T_odom_base", "T_base_cam"):
+            object.__setattr__(self, name, checked_pose(getattr(self, name), name))
+        object.__setattr__(self, "detections", tuple(self.detections))
+        object.__setattr__(self, "depth_m", _depth(self.depth_m))
+        object.__setattr__(self, "K", _intrinsics(self.K, is_needed=self.depth_m is not None))
+        object.__setattr__(self, "points_cam", _points(self.points_cam))
+        object.__setattr__(self, "color", _color(self.color))
+        object.__setattr__(self, "text", " ".join(self.text.split()) if self.text else None)
+        self._check_whole()
+
+    @property
+    def has_pose(self) -> bool:
+        """Whether the sensor's pose is known."""
+        return self.T_map_cam is not None or self.T_odom_base is not None
+
+    def _check_whole(self) -> None:
+        senses = self.depth_m, self.points_cam, self.color
+        if not self.has_pose and (self.detections or any(part is not None for part in senses)):
+            raise FrameError(
+                "an observation with sensor data needs a pose: give T_map_cam or T_odom_base",
+                reason=Reason.NO_TRANSFORM,
+            )
+        if not self.has_pose and not self.text:
+            raise FormatError("the observation is empty", reason=Reason.OBSERVATION_EMPTY)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Keyframe:
+    """An anchor: everything remembered hangs on one, so a corrected pose moves it all.
+
+    `depth_digest` and `color_digest` name the images kept with it, None where there are none.
+    """
+
+    keyframe_id: int
+    stamp_ns: int
+    T_map_kf: Pose
+    source: str
+    depth_digest: str | None = None
+    color_digest: str | None = None
+
+
+class EntityState(StrEnum):
+    """What the memory believes of an entity."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entity:
+    """A thing believed in. `p_kf` is (3,) metres in its keyframe, `p_map` the same point in map."""
+
+    entity_id: int
+    label: str
+    state: EntityState
+    keyframe_id: int
+    p_kf: Vector
+    p_map: Vector
+    size_m: Vector | None
+    first_seen_ns: int
+    last_seen_ns: int
+    sightings: int
+    confidence: float
+
+
+class EventKind(StrEnum):
+    """What can happen."""
+
+    APPEARED = "appeared"
+    SEEN = "seen"
+    MOVED = "moved"
+    MISSING = "missing"
+    TOLD = "told"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """Something that happened from `stamp_ns` to `until_ns`, at `p_map` where that is known.
+
+    `p_from_map` is where a moved entity stood before. `text` is what was told, or a sentence.
+    """
+
+    event_id: int
+    kind: EventKind
+    stamp_ns: int
+    until_ns: int
+    text: str
+    source: str
+    keyframe_id: int | None = None
+    entity_id: int | None = None
+    label: str | None = None
+    p_map: Vector | None = None
+    p_from_map: Vector | None = None
+
+
+class QueryKind(StrEnum):
+    """The closed set of questions."""
+
+    WHERE = "where"  # where is / did I last see X
+    WHEN = "when"  # when did you last see X
+    NEAR = "near"  # what is near X, near a point
+    SEEN = "seen"  # what did you see between T1 and T2
+    CHANGES = "changes"  # what changed since T
+    COUNT = "count"  # how many X
+    VISITED = "visited"  # when were you last near a point or X
+    TOLD = "told"  # what was I told about X
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A typed question. Every given field narrows it.
+
+    Attributes:
+        kind: What is asked for.
+        label: The thing, in words; every word must be in an entity's label, plurals folded.
+        near_map: (x, y) or (x, y, z) metres in map.
+        radius_m: How near is near; None takes the configured one.
+        since_ns: Nothing that ended before.
+        until_ns: Nothing that began after.
+        text: Words to find in what was told.
+        limit: At most this many hits.
+
+    Raises:
+        QueryError: A field is out of range.
+    """
+
+    kind: QueryKind = QueryKind.WHERE
+    label: str | None = None
+    near_map: tuple[float, ...] | None = None
+    radius_m: float | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
+    text: str | None = None
+    limit: int = 10
+
+    def __post_init__(self) -> None:
+        if self.near_map is not None:
+            near = tuple(float(x) for x in self.near_map)
+            if len(near) not in (2, 3) or not np.isfinite(near).all():
+                raise QueryError(f"near takes 2 or 3 finite coordinates, got {self.near_map}")
+            object.__setattr__(self, "near_map", near)
+        if self.radius_m is not None and not 0 < self.radius_m < np.inf:
+            raise QueryError(f"the radius is a positive number of metres, got {self.radius_m}")
+        if self.limit < 1:
+            raise QueryError(f"the limit is at least 1, got {self.limit}")
+        if self.since_ns is not None and self.until_ns is not None and self.since_ns > self.until_ns:
+            raise QueryError("the time span ends before it begins")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Why a hit is believed: the keyframe it was seen from, when, where, how sure."""
+
+    stamp_ns: int
+    score: float
+    text: str
+    keyframe_id: int | None = None
+    T_map_kf: Pose | None = None
+    p_map: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hit:
+    """One result of `recall`, best first: an entity, an event, or a bare visit (both None)."""
+
+    score: float
+    evidence: Evidence
+    entity: Entity | None = None
+    event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """A sentence with its evidence. Falsy when there is none: then `text` says so.
+
+    `value` is the number asked for, where the question was "how many".
+    """
+
+    question: str
+    text: str
+    query: Query
+    hits: tuple[Hit, ...]
+    is_found: bool
+    value: int | None = None
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """The evidence of every hit, best first."""
+        return tuple(hit.evidence for hit in self.hits)
+
+    def __bool__(self) -> bool:
+        return self.is_found
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a recording was read: stored with the observation, so a replay can resume.
+
+    `recording` is its fingerprint, `position` counts its items from 0.
+    """
+
+    recording: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an observation; falsy when it was rejected. What is acknowledged is durable."""
+
+    keyframe_id: int | None
+    is_new_keyframe: bool = False
+    rejected: Reason | None = None
+
+    def __bool__(self) -> bool:
+        return self.rejected is None
+
+
+def checked_stamp(stamp_ns: object) -> int:
+    """Return the stamp as an int of nanoseconds; raises StampError when it is none."""
+    if isinstance(stamp_ns, bool) or not isinstance(stamp_ns, int | np.integer):
+        raise StampError(f"stamp_ns is an int of nanoseconds, got {stamp_ns!r}", reason=Reason.STAMP_INVALID)
+    if not 0 <= stamp_ns <= MAX_STAMP_NS:
+        raise StampError(f"stamp_ns lies in [0, 2**63), got {stamp_ns}", reason=Reason.STAMP_INVALID)
+    return int(stamp_ns)
+
+
+def checked_pose(T: ArrayLike | None, name: str) -> Pose | None:
+    """Return T (4, 4) as float64; raises FrameError when it is no finite rigid motion."""
+    if T is None:
+        return None
+    if not is_pose(T):
+        raise FrameError(
+            f"{name} is no rigid motion (4, 4): {np.asarray(T).tolist()}", reason=Reason.POSE_INVALID
+        )
+    return np.array(T, dtype=np.float64)
+
+
+def _vector(value: ArrayLike | None, size: int, name: str) -> NDArray[np.float64] | None:
+    if value is None:
+        return None
+    vector = np.array(value, dtype=np.float64)
+    if vector.shape != (size,) or not np.isfinite(vector).all():
+        raise DataError(f"{name} is {size} finite numbers, got {vector.tolist()}")
+    return vector
+
+
+def _unit(embedding: ArrayLike | None) -> NDArray[np.float32] | None:
+    if embedding is None:
+        return None
+    vector = np.array(embedding, dtype=np.float32)
+    norm = float(np.linalg.norm(vector))
+    if vector.ndim != 1 or not np.isfinite(norm) or norm == 0:
+        raise DataError("an embedding is a finite vector (D,) that is not zero")
+    return vector / np.float32(norm)
+
+
+def _depth(depth_m: ArrayLike | None) -> Depth | None:
+    if depth_m is None:
+        return None
+    depth = np.asarray(depth_m, dtype=np.float32)
+    if depth.ndim != 2 or depth.size == 0:
+        raise FormatError(f"depth_m is (H, W) metres, got shape {depth.shape}", reason=Reason.DEPTH_SHAPE)
+    if not (depth > 0).any():  # NaN compares false
+        raise FormatError("no pixel of the depth image is valid", reason=Reason.DEPTH_EMPTY)
+    return depth
+
+
+def _intrinsics(K: ArrayLike | None, *, is_needed: bool) -> NDArray[np.float64] | None:
+    if K is None and not is_needed:
+        return None
+    K = np.array(np.nan if K is None else K, dtype=np.float64)
+    if K.shape != (3, 3) or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
+        raise FormatError(
+            f"K is (3, 3) with positive focal lengths, got {K.tolist()}", reason=Reason.INTRINSICS_INVALID
+        )
+    return K
+
+
+def _points(points_cam: ArrayLike | None) -> Points | None:
+    if points_cam is None:
+        return None
+    points = np.asarray(points_cam, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise FormatError(f"points_cam is (N, 3) metres, got shape {points.shape}")
+    if not np.isfinite(points).all(axis=1).any():
+        raise FormatError("no point of the scan is finite", reason=Reason.POINTS_EMPTY)
+    return points
+
+
+def _color(color: ArrayLike | None) -> NDArray[np.uint8] | None:
+    if color is None:
+        return None
+    image = np.asarray(color)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise FormatError(
+            f"color is (H, W, 3) uint8, got {image.shape} {image.dtype}", reason=Reason.IMAGE_CORRUPT
+        )
+    return image
