@@ -123,11 +123,13 @@ class Observation:
 class Keyframe:
     """An anchor: everything remembered hangs on one, so a corrected pose moves it all.
 
-    `depth_digest` and `color_digest` name the images kept with it, None where there are none.
+    It was made at `stamp_ns`, and until `until_ns` the robot was near it. `depth_digest` and
+    `color_digest` name the images kept with it, None where there are none.
     """
 
     keyframe_id: int
     stamp_ns: int
+    until_ns: int
     T_map_kf: Pose
     source: str
     depth_digest: str | None = None

@@ -1,0 +1,1 @@
+"""Where is free, where is solid, where was I."""

@@ -1,0 +1,1 @@
+"""The `.rmem` folder: one writer, many readers; what is committed survives."""
