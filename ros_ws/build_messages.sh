@@ -20,7 +20,7 @@ main() {
   export CMAKE_PREFIX_PATH=$venv${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}
   if command -v ninja; then export CMAKE_GENERATOR=Ninja; fi
 
-  "$python" -c 'import tf2_msgs' 2>/dev/null || build_package underlay/tf2_msgs
+  has_tf2_msgs || build_package underlay/tf2_msgs
   build_package src/robomem_msgs
   rm -rf "$build"
 }
@@ -35,6 +35,11 @@ rewrite_wheel_paths() {
       -e "s#/opt/python/[^;\"]*/include/python3\.[0-9]+#$python_include#g" "$file" >"$file.new"
     mv "$file.new" "$file"
   done
+}
+
+# Says whether ROS 2 brings tf2_msgs; the one that an earlier build put into .venv does not count.
+has_tf2_msgs() {
+  "$python" -c 'import sys, tf2_msgs; sys.exit(tf2_msgs.__file__.startswith(sys.prefix))' 2>/dev/null
 }
 
 build_package() {
