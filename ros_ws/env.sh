@@ -13,9 +13,11 @@ if [ -e "$_venv/share/robomem_msgs/package.xml" ]; then
     export AMENT_PREFIX_PATH=$_venv
     unset LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE # those of another environment's wheels
   fi
-  # Shared memory large enough for images, UDP on the loopback only. Jazzy and older read the second name.
-  export FASTDDS_DEFAULT_PROFILES_FILE=${FASTDDS_DEFAULT_PROFILES_FILE:-$_root/ros_ws/fastdds_loopback.xml}
-  export FASTRTPS_DEFAULT_PROFILES_FILE=${FASTRTPS_DEFAULT_PROFILES_FILE:-$FASTDDS_DEFAULT_PROFILES_FILE}
+  # Shared memory large enough for images, UDP on the loopback only.
+  case ${ROS_DISTRO:-} in
+    humble | jazzy) export FASTRTPS_DEFAULT_PROFILES_FILE=${FASTRTPS_DEFAULT_PROFILES_FILE:-$_root/ros_ws/fastdds_loopback.xml} ;;
+    *) export FASTDDS_DEFAULT_PROFILES_FILE=${FASTDDS_DEFAULT_PROFILES_FILE:-$_root/ros_ws/fastdds_loopback.xml} ;;
+  esac
   export ROS_AUTOMATIC_DISCOVERY_RANGE=${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}
   export ROS_LOG_DIR=${ROS_LOG_DIR:-$_root/out/ros_log} # rclpy fails where HOME cannot be written
 fi
