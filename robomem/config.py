@@ -53,8 +53,10 @@ class SemanticConfig(_Section):
     """An entity is believed in after this many sightings."""
     missing_looks: PositiveInt = 3
     """An entity is missing after this many looks at its place that saw through it."""
-    see_through_m: PositiveFloat = 0.3
-    """A look sees through a place when it measures this much beyond it (Khronos: 0.3 m)."""
+    see_through_m: PositiveFloat = 0.15
+    """A look sees through a place when it measures this much beyond it."""
+    tentative_s: PositiveFloat = 60.0
+    """A thing that was not confirmed after this long was a mistake of the detector."""
     average_sightings: PositiveInt = 20
     """The position is the mean of about the last so many sightings."""
 
@@ -64,6 +66,24 @@ class EpisodicConfig(_Section):
 
     sighting_gap_s: PositiveFloat = 30.0
     """Seen again after this long is a new event."""
+
+
+class IoConfig(_Section):
+    """How streams of messages become observations."""
+
+    map_frame: str = "map"
+    odom_frame: str = "odom"
+    base_frames: tuple[str, ...] = ("base_link", "base_footprint")
+    """Names of the robot's body, the preferred one first."""
+    max_wait_s: PositiveFloat = 1.0
+    """An image waits this long for its transforms and companions, in time of reception."""
+    companion_tolerance_s: float = Field(default=0.02, ge=0)
+    """Colour and detections belong to a depth image this close in time."""
+    transform_tolerance_s: float = Field(default=0.1, ge=0)
+    """A transform is held this long before its first and after its last sample."""
+    transform_history_s: PositiveFloat = 10.0
+    max_pending: PositiveInt = 64
+    """More images than this do not wait: the oldest goes out as it is."""
 
 
 class StoreConfig(_Section):
@@ -93,6 +113,7 @@ class Config(_Section):
     keyframes: KeyframeConfig = KeyframeConfig()
     semantic: SemanticConfig = SemanticConfig()
     episodic: EpisodicConfig = EpisodicConfig()
+    io: IoConfig = IoConfig()
     store: StoreConfig = StoreConfig()
     ask: AskConfig = AskConfig()
 
