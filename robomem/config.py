@@ -97,6 +97,13 @@ class StoreConfig(_Section):
     """Keep depth and colour of every keyframe."""
 
 
+class RouteConfig(_Section):
+    """What stands in the way of the robot: what is occupied between these heights above its floor."""
+
+    z_min_m: float = 0.1
+    z_max_m: float = 1.2
+
+
 class AskConfig(_Section):
     """How words are understood."""
 
@@ -115,6 +122,7 @@ class Config(_Section):
     episodic: EpisodicConfig = EpisodicConfig()
     io: IoConfig = IoConfig()
     store: StoreConfig = StoreConfig()
+    route: RouteConfig = RouteConfig()
     ask: AskConfig = AskConfig()
 
     @classmethod

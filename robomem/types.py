@@ -290,6 +290,27 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryInfo:
+    """What a memory holds, in numbers. `rejected` counts observations by reason."""
+
+    observations: int
+    rejected: dict[str, int]
+    keyframes: int
+    entities: int
+    events: int
+    path_length_m: float
+    known_m3: float
+    free_m3: float
+    occupied_m3: float
+    first_stamp_ns: int | None
+    last_stamp_ns: int | None
+    voxel_size_m: float
+    bytes_on_disk: int
+    schema: int
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cursor:
     """How far a recording was read: stored with the observation, so a replay can resume.
 

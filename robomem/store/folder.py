@@ -26,15 +26,17 @@ from robomem.errors import (
 FORMAT = "rmem"
 SCHEMA = 1
 MANIFEST = "robomem.json"
+LOCK = "writer.lock"
 
 
-def create(path: Path, config: Config) -> None:
-    """Make an empty folder a memory; raises StoreCorruptError when it holds something else."""
+def prepare(path: Path) -> None:
+    """Make the folder where it is absent; raises StoreCorruptError when something else is there."""
     if path.exists() and not path.is_dir():
         raise StoreCorruptError(f"{path} is a file: a memory is a folder, give another path")
-    if path.exists() and any(p.name != "writer.lock" for p in path.iterdir()):
+    path.mkdir(parents=True, exist_ok=True)
+    others = {p.name for p in path.iterdir()} - {LOCK}
+    if others and MANIFEST not in others:
         raise StoreCorruptError(f"{path} holds other files and no {MANIFEST}: give another path")
-    write_manifest(path, config)
 
 
 def write_manifest(path: Path, config: Config) -> None:
@@ -68,7 +70,7 @@ def read_manifest(path: Path) -> Config:
 
 def lock(path: Path) -> IO[str]:
     """Take the writer's lock, held until the file is closed; raises StoreLockedError with its holder."""
-    handle = (path / "writer.lock").open("a+", encoding="utf-8")
+    handle = (path / LOCK).open("a+", encoding="utf-8")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as err:

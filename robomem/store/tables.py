@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.errors import StoreCorruptError, StoreError
-from robomem.types import EntityState, EventKind
+from robomem.types import EntityState, EventKind, Keyframe
 
 Array = NDArray[np.float64]
 Row = TypeVar("Row")
@@ -65,7 +65,6 @@ class EntityRow:
         score_sum: Sum of the detector's scores.
         looks: Evidence that it is gone, since the last sighting; see `semantic.absence`.
         seen_range_m: The farthest it was sighted from.
-        event_id: The event that its present sighting belongs to.
     """
 
     entity_id: int
@@ -82,7 +81,6 @@ class EntityRow:
     score_sum: float
     looks: float
     seen_range_m: float
-    event_id: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -333,6 +331,19 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS event_by_entity ON event (entity_id)",
     "CREATE VIRTUAL TABLE IF NOT EXISTS event_text USING fts5 (text, tokenize = 'porter unicode61')",
 )
+
+
+def keyframe_of(row: KeyframeRow) -> Keyframe:
+    """Return the keyframe that a row holds."""
+    return Keyframe(
+        keyframe_id=row.keyframe_id,
+        stamp_ns=row.stamp_ns,
+        until_ns=row.until_ns,
+        T_map_kf=row.T_map_kf.reshape(4, 4),
+        source=row.source,
+        depth_digest=row.depth_digest,
+        color_digest=row.color_digest,
+    )
 
 
 def _connect(path: Path, *, is_writer: bool) -> sqlite3.Connection:

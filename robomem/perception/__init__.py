@@ -1,0 +1,1 @@
+"""What is let into the memory."""

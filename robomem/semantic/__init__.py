@@ -1,0 +1,1 @@
+"""What is there: things believed in, and the evidence for and against them."""

@@ -1,0 +1,235 @@
+"""Things believed in: born from sightings, confirmed, moved, missed. The rows are the state.
+
+Everything is decided inside the caller's transaction; after a rollback, make a new tracker.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+from robomem.config import SemanticConfig
+from robomem.geometry import inverse, transform
+from robomem.semantic.absence import Look, absence_evidence
+from robomem.semantic.association import Candidate, associate
+from robomem.semantic.lifting import Sighting
+from robomem.store.tables import EntityRow, Records, SightingRow
+from robomem.types import EntityState, Keyframe, Vector
+
+
+class NewsKind(StrEnum):
+    """What became of an entity."""
+
+    FOUND = "found"
+    SIGHTED = "sighted"
+    MOVED = "moved"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class News:
+    """What one observation changed about one entity.
+
+    `before` is the row of where it stood until it MOVED; `absorbed_id` the entity that turned out to
+    be the same thing, found at the new place before the old one was seen to be empty.
+    """
+
+    kind: NewsKind
+    row: EntityRow
+    before: EntityRow | None = None
+    absorbed_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Glance:
+    """One observation as the tracker sees it; `look` is None without depth."""
+
+    stamp_ns: int
+    keyframe: Keyframe
+    sightings: list[Sighting]
+    look: Look | None
+
+
+class EntityTracker:
+    """Keeps the entities of one memory.
+
+    `keyframe_of` returns a keyframe by id; `is_known_free` tells whether the map, as it was before this
+    observation, holds free space at a point.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        config: SemanticConfig,
+        *,
+        keyframe_of: Callable[[int], Keyframe],
+        is_known_free: Callable[[Vector], bool],
+    ) -> None:
+        self._records = records
+        self._config = config
+        self._keyframe_of = keyframe_of
+        self._is_known_free = is_known_free
+        self._rows = {row.entity_id: row for row in records.entities.select()}
+        self._p_map = {row.entity_id: self._place(row) for row in self._rows.values()}
+
+    def update(self, glance: Glance) -> list[News]:
+        """Take in one observation; returns what it changed, in a fixed order."""
+        news: list[News] = []
+        matches = associate(glance.sightings, self._candidates(), gate_m=self._config.gate_m)
+        for index, sighting in enumerate(glance.sightings):
+            if index in matches:
+                news += self._sight(self._rows[matches[index]], sighting, glance)
+            else:
+                news += self._give_birth(sighting, glance)
+        news += self._look_for_missing(glance, seen=set(matches.values()))
+        self._drop_stale(glance.stamp_ns)
+        return news
+
+    def _candidates(self) -> list[Candidate]:
+        return [
+            Candidate(row.entity_id, row.label, self._p_map[row.entity_id], row.size_m)
+            for row in self._rows.values()
+        ]
+
+    def _sight(self, row: EntityRow, sighting: Sighting, glance: Glance) -> list[News]:
+        """Fuse a sighting into its entity: position and size are means over the last sightings."""
+        n = min(row.sightings + 1, self._config.average_sightings)
+        p_map = self._p_map[row.entity_id]
+        fused = replace(
+            row,
+            state=EntityState.PRESENT,
+            keyframe_id=glance.keyframe.keyframe_id,
+            p_kf=_hang(p_map + (sighting.p_map - p_map) / n, glance.keyframe),
+            size_m=_mean_size(row.size_m, sighting.size_m, n),
+            last_seen_ns=max(row.last_seen_ns, glance.stamp_ns),
+            sightings=row.sightings + 1,
+            score_sum=row.score_sum + sighting.score,
+            looks=0.0,
+            seen_range_m=max(row.seen_range_m, sighting.range_m),
+        )
+        if row.is_confirmed:
+            self._save(fused, glance.keyframe)
+            return [News(NewsKind.SIGHTED, fused)]
+        return self._confirm(fused, glance)
+
+    def _give_birth(self, sighting: Sighting, glance: Glance) -> list[News]:
+        row = EntityRow(
+            entity_id=self._records.next_id("entity"),
+            label=sighting.label,
+            state=EntityState.PRESENT,
+            is_confirmed=False,
+            is_novel=self._is_known_free(sighting.p_map),
+            keyframe_id=glance.keyframe.keyframe_id,
+            p_kf=_hang(sighting.p_map, glance.keyframe),
+            size_m=sighting.size_m,
+            first_seen_ns=glance.stamp_ns,
+            last_seen_ns=glance.stamp_ns,
+            sightings=1,
+            score_sum=sighting.score,
+            looks=0.0,
+            seen_range_m=sighting.range_m,
+        )
+        return self._confirm(row, glance)
+
+    def _confirm(self, row: EntityRow, glance: Glance) -> list[News]:
+        """Believe in a thing sighted often enough: it is new, or one that was missed elsewhere."""
+        if row.sightings < self._config.confirm_sightings:
+            self._save(row, glance.keyframe)
+            return []
+        row = replace(row, is_confirmed=True)
+        missed = [r for r in self._others(row) if r.state is EntityState.MISSING]
+        if missed:
+            self._save(row, glance.keyframe)  # its sightings move to the one it is
+            return [self._merge(max(missed, key=lambda r: (r.last_seen_ns, r.entity_id)), row)]
+        self._save(row, glance.keyframe)
+        return [News(NewsKind.FOUND, row)]
+
+    def _look_for_missing(self, glance: Glance, *, seen: set[int]) -> list[News]:
+        if glance.look is None:
+            return []
+        news: list[News] = []
+        for row in list(self._rows.values()):
+            is_expected = row.state is EntityState.PRESENT and row.last_seen_ns < glance.stamp_ns
+            if is_expected and row.entity_id not in seen and row.entity_id in self._rows:
+                news += self._look_for(row, glance.look, glance.keyframe)
+        return news
+
+    def _look_for(self, row: EntityRow, look: Look, keyframe: Keyframe) -> list[News]:
+        evidence = absence_evidence(
+            look,
+            self._p_map[row.entity_id],
+            size_m=row.size_m,
+            seen_range_m=row.seen_range_m,
+            see_through_m=self._config.see_through_m,
+        )
+        if not evidence:
+            return []
+        row = replace(row, looks=row.looks + evidence)
+        if row.looks < self._config.missing_looks:
+            self._save(row)
+            return []
+        if not row.is_confirmed:
+            self._drop(row.entity_id)
+            return []
+        row = replace(row, state=EntityState.MISSING)
+        self._save(row)
+        found = [r for r in self._others(row) if r.first_seen_ns > row.last_seen_ns and r.is_novel]
+        if found:
+            return [self._merge(row, min(found, key=lambda r: (r.first_seen_ns, r.entity_id)))]
+        return [News(NewsKind.MISSING, row)]
+
+    def _others(self, row: EntityRow) -> Iterable[EntityRow]:
+        """Return the confirmed entities of the same label."""
+        return [
+            r
+            for r in self._rows.values()
+            if r.is_confirmed and r.label == row.label and r.entity_id != row.entity_id
+        ]
+
+    def _merge(self, old: EntityRow, new: EntityRow) -> News:
+        """Make one of two: the old one's name and history, the new one's place."""
+        row = replace(
+            new,
+            entity_id=old.entity_id,
+            is_novel=old.is_novel,
+            first_seen_ns=old.first_seen_ns,
+            sightings=old.sightings + new.sightings,
+            score_sum=old.score_sum + new.score_sum,
+        )
+        for sighting in self._records.sightings.select("entity_id = ?", new.entity_id):
+            self._records.sightings.save(replace(sighting, entity_id=old.entity_id))
+        self._drop(new.entity_id)
+        self._save(row)
+        return News(NewsKind.MOVED, replace(row, first_seen_ns=new.first_seen_ns), old, new.entity_id)
+
+    def _drop_stale(self, stamp_ns: int) -> None:
+        oldest_ns = stamp_ns - self._config.tentative_s * 1e9
+        for row in list(self._rows.values()):
+            if not row.is_confirmed and row.last_seen_ns < oldest_ns:
+                self._drop(row.entity_id)
+
+    def _save(self, row: EntityRow, keyframe: Keyframe | None = None) -> None:
+        self._rows[row.entity_id] = row
+        self._p_map[row.entity_id] = self._place(row)
+        self._records.entities.save(row)
+        if keyframe is not None:
+            self._records.sightings.save(SightingRow(row.entity_id, keyframe.keyframe_id))
+
+    def _drop(self, entity_id: int) -> None:
+        del self._rows[entity_id], self._p_map[entity_id]
+        self._records.entities.delete("entity_id = ?", entity_id)
+        self._records.sightings.delete("entity_id = ?", entity_id)
+
+    def _place(self, row: EntityRow) -> Vector:
+        return transform(self._keyframe_of(row.keyframe_id).T_map_kf, row.p_kf)
+
+
+def _hang(p_map: Vector, keyframe: Keyframe) -> Vector:
+    return transform(inverse(keyframe.T_map_kf), p_map)
+
+
+def _mean_size(old: Vector | None, new: Vector | None, n: int) -> Vector | None:
+    if old is None or new is None:
+        return old if new is None else new
+    return np.asarray(old + (new - old) / n)

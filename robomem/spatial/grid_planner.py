@@ -1,0 +1,164 @@
+"""A shortest path for a round robot through the free cells of a 2-D slice of the map."""
+
+import heapq
+from collections.abc import Iterator
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from robomem.errors import UnreachableError
+from robomem.geometry import Points
+from robomem.spatial.octree import OccupancyGrid
+
+Cells = NDArray[np.bool_]
+Cell = tuple[int, int]
+NEIGHBOURS = [(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r, c) != (0, 0)]
+
+
+def plan(
+    grid: OccupancyGrid,
+    start_map: tuple[float, float],
+    goal_map: tuple[float, float],
+    *,
+    radius_m: float,
+    standoff_m: float = 0.0,
+    driven_map: Points | None = None,
+) -> Points:
+    """Return waypoints (N, 2) from start to within `standoff_m` of the goal, metres in map.
+
+    Every cell nearer than `radius_m` to the path is free; unknown is not. The path is A*'s on eight
+    neighbours (Hart et al., 1968), then shortened where a straight line stays free.
+
+    Args:
+        grid: The slice of the map at the height of the robot.
+        start_map: Where the robot is, (x, y).
+        goal_map: Where it should go, (x, y); with a stand-off it may be occupied.
+        radius_m: The robot's radius.
+        standoff_m: How near to the goal is near enough.
+        driven_map: Where the robot once stood, (N, 2); its own footprint there is free.
+
+    Raises:
+        UnreachableError: The start is not free, or no free path leads near the goal.
+    """
+    traversable = inflate(_free_cells(grid, driven_map, radius_m), radius_m / grid.resolution_m)
+    start, goal = _cell(grid, start_map), _cell(grid, goal_map)
+    if not _contains(traversable, start):
+        start = _nearest(traversable, start, reach=radius_m / grid.resolution_m, what="the start")
+    reach = standoff_m / grid.resolution_m
+    if standoff_m == 0 and not _contains(traversable, goal):
+        raise UnreachableError(f"{goal_map} is not known to be free for a robot of {radius_m} m radius")
+    path = _shorten(_search(traversable, start, goal, reach), traversable)
+    return np.array([_centre(grid, cell) for cell in path])
+
+
+def inflate(free: Cells, radius_cells: float) -> Cells:
+    """Return the cells (H, W) whose whole disc of that radius is free; what lies outside is not."""
+    reach = int(np.ceil(radius_cells))
+    padded = np.pad(~free, reach, constant_values=True)
+    blocked = np.zeros_like(free)
+    height, width = free.shape
+    for row in range(-reach, reach + 1):
+        for column in range(-reach, reach + 1):
+            if row * row + column * column <= radius_cells * radius_cells:
+                blocked |= padded[
+                    reach + row : reach + row + height, reach + column : reach + column + width
+                ]
+    return ~blocked
+
+
+def _free_cells(grid: OccupancyGrid, driven_map: Points | None, radius_m: float) -> Cells:
+    """Return the cells known to be free, and those where the robot itself once stood."""
+    free: Cells = grid.values == 0
+    if driven_map is None or not free.size:
+        return free
+    rows, columns = np.indices(free.shape)
+    for x, y in np.unique(np.round(driven_map[:, :2], 1), axis=0):
+        row, column = _cell(grid, (x, y))
+        disc = (rows - row) ** 2 + (columns - column) ** 2 <= (radius_m / grid.resolution_m + 1) ** 2
+        free |= disc & (grid.values == -1)
+    return free
+
+
+def _search(traversable: Cells, start: Cell, goal: Cell, reach: float) -> list[Cell]:
+    came_from: dict[Cell, Cell] = {}
+    cost = {start: 0.0}
+    queue = [(max(0.0, np.hypot(start[0] - goal[0], start[1] - goal[1]) - reach), start)]
+    closed: set[Cell] = set()
+    while queue:
+        _, cell = heapq.heappop(queue)
+        if np.hypot(cell[0] - goal[0], cell[1] - goal[1]) <= reach + 1e-9:
+            return _trace_back(came_from, cell)
+        if cell in closed:
+            continue
+        closed.add(cell)
+        for neighbour, step in _steps(traversable, cell):
+            new_cost = cost[cell] + step
+            if new_cost < cost.get(neighbour, np.inf):
+                cost[neighbour], came_from[neighbour] = new_cost, cell
+                away = np.hypot(neighbour[0] - goal[0], neighbour[1] - goal[1])
+                heapq.heappush(queue, (new_cost + max(0.0, away - reach), neighbour))
+    raise UnreachableError("no path through remembered free space leads there")
+
+
+def _steps(traversable: Cells, cell: Cell) -> Iterator[tuple[Cell, float]]:
+    for row, column in NEIGHBOURS:
+        neighbour = (cell[0] + row, cell[1] + column)
+        if _contains(traversable, neighbour):
+            yield neighbour, float(np.hypot(row, column))
+
+
+def _trace_back(came_from: dict[Cell, Cell], cell: Cell) -> list[Cell]:
+    path = [cell]
+    while path[-1] in came_from:
+        path.append(came_from[path[-1]])
+    return path[::-1]
+
+
+def _shorten(path: list[Cell], traversable: Cells) -> list[Cell]:
+    """Keep only the corners: from each, go straight to the farthest cell in free sight."""
+    corners, i = [path[0]], 0
+    while i < len(path) - 1:
+        j = len(path) - 1
+        while j > i + 1 and not _is_line_free(traversable, *path[i], *path[j]):
+            j -= 1
+        corners.append(path[j])
+        i = j
+    return corners
+
+
+@nb.njit(cache=True)
+def _is_line_free(traversable: Cells, row0: int, column0: int, row1: int, column1: int) -> bool:
+    steps = 2 * max(abs(row1 - row0), abs(column1 - column0), 1)
+    for i in range(steps + 1):
+        row = int(np.rint(row0 + (row1 - row0) * i / steps))
+        column = int(np.rint(column0 + (column1 - column0) * i / steps))
+        if not traversable[row, column]:
+            return False
+    return True
+
+
+def _nearest(traversable: Cells, cell: Cell, *, reach: float, what: str) -> Cell:
+    rows, columns = np.nonzero(traversable)
+    distance = np.hypot(rows - cell[0], columns - cell[1])
+    if not len(rows) or distance.min() > reach:
+        raise UnreachableError(f"{what} is not in remembered free space")
+    best = int(distance.argmin())
+    return int(rows[best]), int(columns[best])
+
+
+def _contains(cells: Cells, cell: Cell) -> bool:
+    row, column = cell
+    return bool(0 <= row < cells.shape[0] and 0 <= column < cells.shape[1] and cells[row, column])
+
+
+def _cell(grid: OccupancyGrid, p_map: tuple[float, float]) -> Cell:
+    x, y = p_map[0] - grid.origin_map[0], p_map[1] - grid.origin_map[1]
+    return int(np.floor(y / grid.resolution_m)), int(np.floor(x / grid.resolution_m))
+
+
+def _centre(grid: OccupancyGrid, cell: Cell) -> tuple[float, float]:
+    return (
+        grid.origin_map[0] + (cell[1] + 0.5) * grid.resolution_m,
+        grid.origin_map[1] + (cell[0] + 0.5) * grid.resolution_m,
+    )

@@ -1,0 +1,99 @@
+"""The map on disk: brick files, and after them the scans that came since, replayed when it is opened."""
+
+from pathlib import Path
+
+import numpy as np
+
+from robomem.config import SpatialConfig
+from robomem.errors import StoreCorruptError
+from robomem.spatial.octree import MapDelta, Octree
+from robomem.store import brick_files
+from robomem.store.brick_files import Bricks
+from robomem.store.tables import DeltaRow, Records
+
+MAX_FILES = 8  # then they are merged into one
+READ_ATTEMPTS = 5  # a writer may merge the files that a reader is about to open
+
+
+class StoredMap:
+    """An octree that follows its folder.
+
+    A scan is journalled in the transaction of its observation and added to the octree after it, so the
+    map never holds what was not acknowledged. A checkpoint turns the journal into a brick file.
+    """
+
+    def __init__(self, path: Path, records: Records, config: SpatialConfig) -> None:
+        self._path = path
+        self._records = records
+        self._config = config
+        self._files: list[str] | None = None
+        self._last_seq = 0
+        self.octree = Octree(config)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in what was written since: the way a reader keeps up with the writer."""
+        for attempt in range(READ_ATTEMPTS):
+            try:
+                self._read()
+            except StoreCorruptError:
+                if self._records.brick_files() == self._files or attempt == READ_ATTEMPTS - 1:
+                    raise
+                self._files = None
+            else:
+                return
+
+    def journal(self, delta: MapDelta, *, seq: int, stamp_ns: int) -> None:
+        """Write a scan, inside the caller's transaction."""
+        self._records.deltas.save(
+            DeltaRow(seq, stamp_ns, delta.keys.tobytes(), delta.hit.tobytes(), delta.free.tobytes())
+        )
+
+    def add(self, delta: MapDelta, *, seq: int, stamp_ns: int) -> None:
+        """Fuse a scan whose transaction is done."""
+        self.octree.add(delta, stamp_ns=stamp_ns)
+        self._last_seq = seq
+
+    def checkpoint(self) -> None:
+        """Write the changed bricks to a new file and clear the journal; merge files when there are many."""
+        if not self._records.deltas.count():
+            return
+        assert self._files is not None
+        is_full = len(self._files) + 1 >= MAX_FILES
+        bricks = self.octree.bricks() if is_full else self.octree.dirty()
+        name = f"{self._last_seq:012d}.brk"
+        brick_files.write(self._path / name, Bricks(*bricks))
+        replaced = self._files if is_full else []
+        with self._records.transaction():
+            self._records.drop_brick_files(replaced)
+            self._records.add_brick_file(name)
+            self._records.deltas.delete("seq <= ?", self._last_seq)
+        self.octree.mark_clean()
+        self._files = [*(f for f in self._files if f not in replaced), name]
+        for file in replaced:
+            (self._path / file).unlink(missing_ok=True)
+
+    def remove_orphans(self) -> None:
+        """Remove the files of a checkpoint that died before it was recorded."""
+        assert self._files is not None
+        for file in self._path.glob("*"):
+            if file.name not in self._files:
+                file.unlink()
+
+    def _read(self) -> None:
+        with self._records.snapshot():
+            files = self._records.brick_files()
+            if files != self._files:
+                self._files, self._last_seq, self.octree = files, 0, Octree(self._config)
+                for name in files:
+                    bricks = brick_files.read(self._path / name)
+                    self.octree.put(bricks.keys, bricks.stamps_ns, bricks.log_odds)
+            for row in self._records.deltas.select("seq > ?", self._last_seq):
+                self.add(_delta(row), seq=row.seq, stamp_ns=row.stamp_ns)
+        if files and not self._last_seq:
+            self._last_seq = int(Path(files[-1]).stem)
+
+
+def _delta(row: DeltaRow) -> MapDelta:
+    hit, free = (np.frombuffer(blob, np.uint64).reshape(-1, 8) for blob in (row.hit, row.free))
+    return MapDelta(np.frombuffer(row.keys, np.int64), hit, free)
