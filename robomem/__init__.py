@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from robomem.errors import RobomemError
     from robomem.io import open_recording
     from robomem.memory import Memory
-    from robomem.replay import replay
     from robomem.types import (
         Answer,
         Detection,
@@ -48,7 +47,6 @@ __all__ = [
     "Receipt",
     "RobomemError",
     "open_recording",
-    "replay",
 ]
 
 _HOMES = {
@@ -56,7 +54,6 @@ _HOMES = {
     "Memory": "memory",
     "RobomemError": "errors",
     "open_recording": "io",
-    "replay": "replay",
 }
 
 
