@@ -1,0 +1,1 @@
+"""Words to a typed query, hits to a sentence."""
