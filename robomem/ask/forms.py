@@ -33,17 +33,29 @@ _PATTERNS: tuple[tuple[QueryKind, str], ...] = (
     (QueryKind.WHEN, r"when {is} {thing}(| last)(| been) {see}(| last)"),
     (QueryKind.WHEN, r"when (has|have|had) {thing}(| last) been(| last) {see}(| last)"),
     (QueryKind.WHEN, r"when {who} (|last ){see} {thing}(| last)"),
-    (QueryKind.WHEN, r"(|when {is} )(|the )last time (|that )({who} )(|{did} )(|last ){see} {thing}"),
+    (
+        QueryKind.WHEN,
+        r"(|when {is} )(|the )last time (|that )({who} )(|{did} )(|last ){see} {thing}",
+    ),
     (QueryKind.WHEN, r"(|when {is} )(|the )last sighting of {thing}"),
     # when were you last near X; where were you
-    (QueryKind.VISITED, r"when (is|were|was|are|have|had|did) {who} (|last |been |last been ){near} {thing}(| last)"),
+    (
+        QueryKind.VISITED,
+        r"when (is|were|was|are|have|had|did) {who} (|last |been |last been )(in|inside|{near}) {thing}(| last)",
+    ),
     (QueryKind.VISITED, r"when (were|was|are|have|had|did) {who}(| last)(| {been})(| there| here)"),
     (
         QueryKind.VISITED,
-        r"when (were|was|have|had|did) {who}(| last)(| {been})(| in| inside| to| past| through| {near}) {thing}",
+        r"when (were|was|have|had|did) {who}(| last)(| {been})(| in| inside| to| past| through| {near}) {thing}(| last)",
     ),
-    (QueryKind.VISITED, r"(|when {is} )(|the )last time {who} (were|was|{been})(| in| to| past| {near})(| {thing})"),
-    (QueryKind.VISITED, r"(were|was|are|have|had|did) {who} (|last )(|{been} )(in|inside|to|past|{near})(| {thing})"),
+    (
+        QueryKind.VISITED,
+        r"(|when {is} )(|the )last time {who} (were|was|{been})(| in| to| past| {near})(| {thing})",
+    ),
+    (
+        QueryKind.VISITED,
+        r"(were|was|are|have|had|did) {who} (|last )(|{been} )(in|inside|to|past|{near})(| {thing})",
+    ),
     (QueryKind.VISITED, r"did {who} {been}(| {thing})"),
     (QueryKind.VISITED, r"(|when {is} )(|the )last visit(| (to|of) {thing})"),
     (QueryKind.VISITED, r"where (were|was|are|have|had|did) {who}(| last)(| {been})"),
@@ -51,41 +63,86 @@ _PATTERNS: tuple[tuple[QueryKind, str], ...] = (
     (QueryKind.COUNT, r"(how many|count(| of)|(|what is )(|the )(number|count) of) {thing}"),
     # what did you see
     (QueryKind.SEEN, r"what (|has |have |had )(happened|occurred) (to|with) {thing}"),
-    (QueryKind.SEEN, r"(what|what else|anything) (|has |have |had |did |was |is )(happen|happened|occurred|going on|went on|up)"),
+    (
+        QueryKind.SEEN,
+        r"(what|what else|anything) (|has |have |had |did |was |is )(happen|happened|occurred|going on|went on|up)",
+    ),
     (QueryKind.SEEN, r"(did|has|have) {any} (happen|happened|occurred?)"),
-    (QueryKind.SEEN, r"what (|else |objects? |things? |items? |all )({did} {who} |{who} |{is} |have been |has been )(|last |been ){see}"),
+    (
+        QueryKind.SEEN,
+        r"what (|else |objects? |things? |items? |all )({did} {who} |{who} |{is} |have been |has been )(|last |been ){see}",
+    ),
     (QueryKind.SEEN, r"what {did} {who} do"),
     (QueryKind.SEEN, r"{did} {who} {see} {any}(| else| there)"),
     (QueryKind.SEEN, r"(show |list )(|everything |all )(|what |that ){who} {see}"),
     # what is near X
-    (QueryKind.NEAR, r"(what|which)(| else| objects?| things?| items?| all) (|{is} )(|there )(|{see} )({near}|near|within) {thing}"),
-    (QueryKind.NEAR, r"|(what|which)(| else| objects?| things?| items?) {is}(| there)|{is} there {any}"),
-    (QueryKind.NEAR, r"(what|which)(| else| objects?| things?| items?) {did} {who} (|last ){see} {near} {thing}"),
+    (
+        QueryKind.NEAR,
+        r"(what|which)(| else| objects?| things?| items?| all) (|{is} )(|there )(|{see} )({near}|near|within) {thing}",
+    ),
+    (
+        QueryKind.NEAR,
+        r"|(what|which)(| else| objects?| things?| items?) {is}(| there)|{is} there {any}",
+    ),
+    (
+        QueryKind.NEAR,
+        r"(what|which)(| else| objects?| things?| items?) {did} {who} (|last ){see} {near} {thing}",
+    ),
     (QueryKind.NEAR, r"{is} there {any}(| else) {near} {thing}"),
     (QueryKind.NEAR, r"{did} {who} {see} {any}(| else) {near} {thing}"),
     (QueryKind.NEAR, r"(|list |show |find |all )({any} |what {is} ){near} {thing}"),
     (QueryKind.NEAR, r"(what|which objects|which things) (surrounds?|surrounded) {thing}"),
     # what changed
-    (QueryKind.CHANGES, r"what(| else| all)(| things?| objects?) (|{is} |has |have |had |did )(|been ){change}"),
-    (QueryKind.CHANGES, r"what (changed|has changed|is different|is new) (about|with|for|to) {thing}"),
+    (
+        QueryKind.CHANGES,
+        r"what(| else| all)(| things?| objects?) (|{is} |has |have |had |did )(|been ){change}",
+    ),
+    (
+        QueryKind.CHANGES,
+        r"what (changed|has changed|is different|is new) (about|with|for|to) {thing}",
+    ),
     (QueryKind.CHANGES, r"({is}|did|has|have|had) {any} (|else )(|been ){change}"),
-    (QueryKind.CHANGES, r"({is} there |what {is} |what |list |show )(|the |all |any )changes?(| {did} {who} {see}| {is} there| occurred| happened)"),
-    (QueryKind.CHANGES, r"(any changes|{any} (new|missing|changed|different|moved)|{is} there {any} (new|different|missing))"),
-    (QueryKind.CHANGES, r"(did|has|have|had|{is}) {thing} (|been )(change|changed|move|moved|disappear|disappeared|vanish|vanished|removed|rearranged)"),
+    (
+        QueryKind.CHANGES,
+        r"({is} there |what {is} |what |list |show )(|the |all |any )changes?(| {did} {who} {see}| {is} there| occurred| happened)",
+    ),
+    (
+        QueryKind.CHANGES,
+        r"(any changes|{any} (new|missing|changed|different|moved)|{is} there {any} (new|different|missing))",
+    ),
+    (
+        QueryKind.CHANGES,
+        r"(did|has|have|had|{is}) {thing} (|been )(change|changed|move|moved|disappear|disappeared|vanish|vanished|removed|rearranged)",
+    ),
     # what was I told about X
-    (QueryKind.TOLD, r"what ({is}|did|have|has|had) {who} (|been )(|last ){told}(| {about} {thing})"),
-    (QueryKind.TOLD, r"({is}|did|have|has|had) {who} (|been |ever )(|{any} )?{told}(| {any})(| {about} {thing})"),
+    (
+        QueryKind.TOLD,
+        r"what ({is}|did|have|has|had) {who} (|been )(|last ){told}(| {about} {thing})",
+    ),
+    (
+        QueryKind.TOLD,
+        r"({is}|did|have|has|had) {who} (|been |ever )(|{any} )?{told}(| {any})(| {about} {thing})",
+    ),
     (QueryKind.TOLD, r"what (do|did|does) {who} (know|remember|recall)(| {about} {thing})"),
-    (QueryKind.TOLD, r"(what|which) (|{is} |has |have )(|been )(said|mentioned)(| {about} {thing})"),
+    (
+        QueryKind.TOLD,
+        r"(what|which) (|{is} |has |have )(|been )(said|mentioned)(| {about} {thing})",
+    ),
     (
         QueryKind.TOLD,
         r"(what|{any}) (did|does|has|have|had) {speaker} (say|said|tell|told|mention|mentioned)(| to)(| {who}| me| us)(| {about} {thing})",
     ),
-    (QueryKind.TOLD, r"(did|has|have) {speaker} (say|said|tell|told)(| {who}| me| us) {any}(| {about} {thing})"),
+    (
+        QueryKind.TOLD,
+        r"(did|has|have) {speaker} (say|said|tell|told)(| {who}| me| us) {any}(| {about} {thing})",
+    ),
     (QueryKind.TOLD, r"(did|has|have) {who} mention(|ed) {thing}"),
     (QueryKind.TOLD, r"tell (me|us) (|what {who} know |everything |anything )about {thing}"),
     # where is X
-    (QueryKind.WHERE, r"where (did|have|has|had) {who} (|last |first )({see}|{put}) {thing}(| last)"),
+    (
+        QueryKind.WHERE,
+        r"where (did|have|has|had) {who} (|last |first )({see}|{put}) {thing}(| last)",
+    ),
     (QueryKind.WHERE, r"where (can|could|do|may|might|will|would) {who} (|last ){see} {thing}"),
     (QueryKind.WHERE, r"where {who} (|last )({see}|{put}) {thing}(| last)"),
     (QueryKind.WHERE, r"where {is}(| the) last time (|that ){who} {see} {thing}"),
@@ -93,9 +150,18 @@ _PATTERNS: tuple[tuple[QueryKind, str], ...] = (
     (QueryKind.WHERE, r"where {thing} {is}"),
     (QueryKind.WHERE, r"{did} {who} (|last ){see} {thing}(| anywhere| around| somewhere)"),
     (QueryKind.WHERE, r"{is} there {thing}(| anywhere| around| somewhere)"),
-    (QueryKind.WHERE, r"(find|locate|show|find me|show me|search for|look for|looking for|search|look up|seek|have {who} got) {thing}"),
-    (QueryKind.WHERE, r"i (am )?(looking for|lost|cannot find|can not find|search|misplaced) {thing}"),
-    (QueryKind.WHERE, r"(|what {is} )(|the )(last |last known )?(position|location|place|whereabouts|coordinates) of {thing}"),
+    (
+        QueryKind.WHERE,
+        r"(find|locate|show|find me|show me|search for|look for|looking for|search|look up|seek|have {who} got) {thing}",
+    ),
+    (
+        QueryKind.WHERE,
+        r"i (am )?(looking for|lost|cannot find|can not find|search|misplaced) {thing}",
+    ),
+    (
+        QueryKind.WHERE,
+        r"(|what {is} )(|the )(last |last known )?(position|location|place|whereabouts|coordinates) of {thing}",
+    ),
     (QueryKind.WHERE, r"where {thing}"),
 )
 

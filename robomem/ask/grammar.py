@@ -9,7 +9,9 @@ import re
 
 from robomem.ask import labels
 from robomem.ask.forms import FORMS, WORDS
-from robomem.ask.times import EXAMPLES, Span, Timebase, parse_span, render_time
+from robomem.ask.moments import EXAMPLES
+from robomem.ask.timebase import Timebase, render_time
+from robomem.ask.times import Span, parse_span
 from robomem.errors import QueryError
 from robomem.types import Query, QueryKind
 
@@ -47,12 +49,18 @@ _RADIUS = re.compile(
     r"\b(?P<of> (?:of|from|around))?"
 )
 _COORDINATE = rf"(?:[xyz] ?= ?)?({_NUMBER})(?: ?m)?"
-_AT = rf"(?:(?:{WORDS['near']}|to|of|in)(?: the)?(?: (?:point|position|location|place|coordinates))?)"
+_AT = (
+    rf"(?:(?:{WORDS['near']}|to|of|in)(?: the)?(?: (?:point|position|location|place|coordinates))?)"
+)
 _PLACES = (
-    re.compile(rf",? ?{_AT}? ?[(\[] ?{_COORDINATE}[, ] ?{_COORDINATE}(?:[, ] ?{_COORDINATE})? ?[)\]]"),
+    re.compile(
+        rf",? ?{_AT}? ?[(\[] ?{_COORDINATE}[, ] ?{_COORDINATE}(?:[, ] ?{_COORDINATE})? ?[)\]]"
+    ),
     re.compile(rf",? ?{_AT} {_COORDINATE} ?, ?{_COORDINATE}(?: ?, ?{_COORDINATE})?(?![\w:.-])"),
 )
-_TIME_WORDS = re.compile(r"(?:^| )((?:since|before|until|till|after|during|yesterday|today)(?![\w'-]).*|.* ago)$")
+_TIME_WORDS = re.compile(
+    r"(?:^| )((?:since|before|until|till|after|during|yesterday|today)(?![\w'-]).*|.* ago)$"
+)
 _QUESTION_WORD = r",? (?=(?:what|where|when|which|how|who|did|do|have|has|were|was|is|are|count|list|find|show)\b)"
 _TRAILING = re.compile(
     r" (?:last|located|kept|placed|stored|been|seen|found|standing|lying|hiding|gone|at|there|anywhere|around|lately"
@@ -62,15 +70,15 @@ _COUNT_TAIL = re.compile(
     rf" (?:have|has|had|did|do|can|could|are|were|was|is|exist)(?: {WORDS['who']}| there| been)*"
     rf"(?: (?:{WORDS['see']}|know|remember|have|got|count|exist|recall))?(?: about| of)?$"
 )
-_NO_LABEL = frozenset(
-    "is are was were did do does have has had can could should would will may might must am be been "
-    "i you we they he she me us who what when where why how which if whether it see saw seen".split()
+_NO_LABEL = re.compile(
+    r"(?:^|\s)(?:is|are|was|were|do|does|did|have|has|had|can|could|should|would|will|may|might|must|am"
+    r"|be|been|i|you|we|they|he|she|me|us|who|what|when|where|why|how|which|if|whether|it|see|saw|seen)(?!\S)"
 )
 _RELATIONS = re.compile(
     r" (?:on|in|inside|under|underneath|above|below|behind|near|next to|beside|by|between|in front of"
     r"|on top of|close to|at|across from) (?:the|a|an|my|your|our|his|her|this|that|any|each)\b.*"
 )
-_SPEAKERS_UNSAID = frozenset("anyone anybody someone somebody they he she people i we you it".split())
+_NOBODY = re.compile(r"any(?:one|body)|some(?:one|body)|they|he|she|people|i|we|you|it")
 # Of every kind, the question about anything and the question about {}.
 _CANONICAL = {
     QueryKind.WHERE: ("where is everything", "where did you last see {}"),
@@ -126,7 +134,10 @@ def render(query: Query, *, start_ns: int, timezone: str) -> str:
     name = query.text if query.kind is QueryKind.TOLD else query.label
     plain = _sentence(query, name, timebase)
     try:
-        if name is None or parse(plain, now_ns=start_ns, start_ns=start_ns, timezone=timezone) == query:
+        if (
+            name is None
+            or parse(plain, now_ns=start_ns, start_ns=start_ns, timezone=timezone) == query
+        ):
             return plain
     except QueryError:
         pass  # the name reads as something else: quote it
@@ -241,8 +252,7 @@ def _name(thing: str | None, quotes: dict[str, str], *, kind: QueryKind) -> str 
 
 def _check_label(name: str) -> None:
     """Refuse what is no name of one thing, rather than look for it in vain."""
-    words = set(name.split())
-    if not words or words & _NO_LABEL:
+    if not name or _NO_LABEL.search(name):
         raise _not_understood(name)
     relation = _RELATIONS.search(name)
     if relation:
@@ -255,17 +265,21 @@ def _check_label(name: str) -> None:
 
 
 def _speaker(words: str | None, quotes: dict[str, str]) -> str | None:
-    return None if words in _SPEAKERS_UNSAID else _name(words, quotes, kind=QueryKind.TOLD)
+    if words is None or _NOBODY.fullmatch(words):
+        return None
+    return _name(words, quotes, kind=QueryKind.TOLD)
 
 
 def _check_place(query: Query) -> Query:
     """Refuse a question about a place that has none, or two."""
-    is_where_was_i = query.kind is QueryKind.VISITED and query.label is query.near_map is None
-    needs_place = query.kind in (QueryKind.NEAR, QueryKind.VISITED) and not is_where_was_i
-    if needs_place and (query.label is None) == (query.near_map is None):
-        raise QueryError(f'near what? Name one thing, or a place as "near (x, y)"')
-    if query.radius_m is not None and not needs_place and query.near_map is None:
-        raise QueryError(f'within {query.radius_m:g} m of what? Give a place: "within 2 m of (x, y)"')
+    is_about_place = query.kind in (QueryKind.NEAR, QueryKind.VISITED)
+    has_place = query.near_map is not None or (is_about_place and query.label is not None)
+    if query.kind is QueryKind.NEAR and not has_place:
+        raise QueryError('near what? Name one thing, or a place as "near (x, y)"')
+    if is_about_place and query.label is not None and query.near_map is not None:
+        raise QueryError(f"{query.label!r} and coordinates are two places: ask about one")
+    if query.radius_m is not None and not has_place:
+        raise QueryError('within that distance of what? Say "within 2 m of (x, y)"')
     return query
 
 
@@ -290,7 +304,7 @@ def _sentence(query: Query, name: str | None, timebase: Timebase) -> str:
 def _asked(query: Query, name: str | None) -> str:
     """Return the question without its narrowings."""
     if query.kind is QueryKind.VISITED:
-        return "where were you" if name is query.near_map is None else "when were you last"
+        return "where were you" if name is None and query.near_map is None else "when were you last"
     without, about = _CANONICAL[query.kind]
     if name is None or query.kind is QueryKind.NEAR:
         return without
@@ -302,7 +316,11 @@ def _place_words(query: Query, name: str | None) -> str:
     if query.near_map is None and not has_name:
         return ""
     place = _the(name or "") if query.near_map is None else _point(query.near_map)
-    return f"near {place}" if query.radius_m is None else f"within {_number(query.radius_m)} m of {place}"
+    return (
+        f"near {place}"
+        if query.radius_m is None
+        else f"within {_number(query.radius_m)} m of {place}"
+    )
 
 
 def _span_words(query: Query, timebase: Timebase) -> str:

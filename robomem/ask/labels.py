@@ -6,8 +6,8 @@
 import re
 from functools import lru_cache
 
-DETERMINERS = frozenset(
-    "the a an my your our his her their its this that these those some any all each every".split()
+_DETERMINER = re.compile(
+    r"the|an?|my|your|our|his|her|their|its|this|that|these|those|some|any|all|each|every"
 )
 _IRREGULAR = {
     "people": "person",
@@ -30,21 +30,19 @@ _IRREGULAR = {
     "canoes": "canoe",
 }
 # Plurals that end in -ies of words that end in -ie; every other -ies is a -y.
-_IE_WORDS = frozenset(
-    "cookies movies brownies hoodies smoothies selfies zombies pixies beanies collies".split()
-)
+_IE_PLURAL = re.compile(r"cookies|movies|brownies|hoodies|smoothies|selfies|zombies|pixies|beanies")
 # Singular words in -f or -fe whose plural ends in -ves; every other -ves is a -ve (glove, stove).
-_F_WORDS = frozenset(
-    "knife wife life shelf bookshelf half calf loaf leaf scarf wolf thief elf self hoof".split()
+_F_WORD = re.compile(
+    r"knife|wife|life|(?:book)?shelf|half|calf|loaf|leaf|scarf|wolf|thief|elf|self|hoof"
 )
-# Words that end in -s and are singular, beyond those in -ss, -us and -is.
-_S_WORDS = frozenset("lens gas canvas atlas christmas series species news chaos".split())
+# Words that end in -s and are singular.
+_S_WORD = re.compile(r"lens|gas|canvas|atlas|christmas|series|species|news|chaos|.*(?:ss|us|is)")
 
 
 def phrase(text: str) -> str:
     """Return the words in lower case without leading articles and possessives."""
     words = text.lower().split()
-    while words and words[0] in DETERMINERS:
+    while words and _DETERMINER.fullmatch(words[0]):
         words.pop(0)
     return " ".join(words)
 
@@ -53,7 +51,7 @@ def phrase(text: str) -> str:
 def fold(text: str) -> tuple[str, ...]:
     """Return the words that count, singular and in lower case: "the Red Mugs" is ("red", "mug")."""
     words = re.findall(r"[^\W_]+", re.sub(r"['’]s?\b", "", text.casefold()))  # noqa: RUF001
-    return tuple(singular(word) for word in words if word not in DETERMINERS)
+    return tuple(singular(word) for word in words if not _DETERMINER.fullmatch(word))
 
 
 def matches(query: str, label: str) -> bool:
@@ -72,10 +70,10 @@ def singular(word: str) -> str:
     """Return the singular of an English noun; a word that is none comes back unchanged."""
     if word in _IRREGULAR:
         return _IRREGULAR[word]
-    if len(word) < 3 or word in _S_WORDS or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+    if len(word) < 3 or not word.endswith("s") or _S_WORD.fullmatch(word):
         return word
     if word.endswith("ies"):
-        return word[:-1] if len(word) == 4 or word in _IE_WORDS else word[:-3] + "y"
+        return word[:-1] if len(word) == 4 or _IE_PLURAL.fullmatch(word) else word[:-3] + "y"
     if word.endswith("ves"):
         return _singular_of_ves(word)
     if word.endswith(("sses", "xes", "zzes", "ches", "shes", "oes")) or _is_us_plural(word):
@@ -83,17 +81,16 @@ def singular(word: str) -> str:
     return word[:-1]
 
 
-def plural(label: str) -> str:
-    """Return the plural of a label: "red mug" becomes "red mugs"; a plural stays as it is."""
+def counted(count: int, label: str) -> str:
+    """Return the count and the label in the number that fits: "1 red mug", "2 red mugs"."""
     *rest, last = label.split()
-    if singular(last) == last:
-        last = _plural_of(last)
-    return " ".join([*rest, last])
+    one = singular(last)
+    return " ".join([str(count), *rest, one if count == 1 else _plural_of(one)])
 
 
 def _singular_of_ves(word: str) -> str:
     for ending in ("f", "fe"):
-        if word[:-3] + ending in _F_WORDS:
+        if _F_WORD.fullmatch(word[:-3] + ending):
             return word[:-3] + ending
     return word[:-1]
 
@@ -104,10 +101,10 @@ def _is_us_plural(word: str) -> bool:
 
 
 def _plural_of(word: str) -> str:
-    for candidate in (*_IRREGULAR, *_IE_WORDS):
-        if singular(candidate) == word:
+    for candidate, one in _IRREGULAR.items():
+        if one == word:
             return candidate
-    if word in _F_WORDS:
+    if _F_WORD.fullmatch(word):
         return word.removesuffix("e").removesuffix("f") + "ves"
     if word.endswith("y") and word[-2:-1] not in tuple("aeiou"):
         return word[:-1] + "ies"
