@@ -141,12 +141,14 @@ def completed_center(points_map: Points, size_m: Vector, eye_map: Vector) -> Vec
     """Estimate the centre of a thing of known size from the part of it that shows.
 
     What is missing of its box is hidden on the far side: the box of the points is grown away from the
-    eye. All are metres in map; points (N, 3).
+    eye (to both sides where the eye looks at its middle), but not below the floor. All are metres in
+    map; points (N, 3).
     """
     low, high = points_map.min(axis=0), points_map.max(axis=0)
     missing_m = np.maximum(size_m - (high - low), 0)
-    away = np.sign((low + high) / 2 - eye_map)
+    away = np.clip(((low + high) / 2 - eye_map) / size_m, -1, 1)
     center: Vector = (low + high + away * missing_m) / 2
+    center[2] = max(center[2], size_m[2] / 2)
     return center
 
 

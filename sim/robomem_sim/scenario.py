@@ -118,6 +118,7 @@ class Scenario:
     """Two patrols with a change between them. Call its verbs once each, in the order of the module."""
 
     def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
         self.simulation = Simulation(seed)
         self._rng = np.random.default_rng([seed, 3])
         self._track: list[tuple[int, NDArray[np.float64]]] = []  # stamps and positions (2,) in map
@@ -199,12 +200,15 @@ class Scenario:
 
     def _changes(self) -> Check:
         before, truth = self._before, self.moved
+        others = [t for t in self.simulation.house.things if t.label != MOVED_LABEL]
         since = _clock(self.told.stamp_ns)[:5]
         return Check(
             question=f"what changed since {since}?",
             expected_text=f"the {MOVED_LABEL} moved from the {before.room} to the {truth.room}",
             is_right=lambda answer: (
-                MOVED_LABEL in answer.text and _is_at(answer.evidence, truth.p_map)
+                MOVED_LABEL in answer.text
+                and _is_at(answer.evidence, truth.p_map)
+                and not any(thing.label in answer.text for thing in others)
             ),
         )
 
