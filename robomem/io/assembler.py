@@ -8,7 +8,6 @@ import heapq
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from robomem.geometry import Pose
 from robomem.io import ros_messages
 from robomem.io.drafts import Arrival, Draft, Partners, Role, observe
 from robomem.io.localization import Localizer, Placement
+from robomem.io.topics import shared_levels
 from robomem.types import Observation
 
 NS_PER_S = 1_000_000_000
@@ -217,16 +217,11 @@ def _companions_of_depth(roles: Mapping[str, Role]) -> dict[str, dict[Role, str]
     companions: dict[str, dict[Role, str]] = {topic: {} for topic in depths}
     for topic in sorted(roles):
         if depths and roles[topic] in (*_COMPANIONS, *_INFOS):
-            depth = max(depths, key=partial(_shared_levels, topic))
+            depth = max(depths, key=partial(shared_levels, topic))
             rival = companions[depth].get(roles[topic])
-            if rival is None or _shared_levels(depth, topic) > _shared_levels(depth, rival):
+            if rival is None or shared_levels(depth, topic) > shared_levels(depth, rival):
                 companions[depth][roles[topic]] = topic
     return companions
-
-
-def _shared_levels(a: str, b: str) -> int:
-    pairs = zip(a.split("/"), b.split("/"), strict=False)
-    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
 def _raise(err: DataError) -> Observation:

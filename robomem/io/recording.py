@@ -51,3 +51,8 @@ class Recording(Protocol):
 
     def items(self) -> Iterator[Item]:
         """Yield every item in order of time; a damaged end raises FormatError after the last good one."""
+
+
+def source_name(kind: str, fingerprint: str) -> str:
+    """Name who perceived what a recording holds: two recordings are two sources, whatever their stamps."""
+    return f"{kind.split()[0].lower()}:{fingerprint[:12]}"
