@@ -53,7 +53,7 @@ class SemanticConfig(_Section):
     """An entity is believed in after this many sightings."""
     missing_looks: PositiveInt = 3
     """An entity is missing after this many looks at its place that saw through it."""
-    see_through_m: PositiveFloat = 0.15
+    see_through_m: PositiveFloat = 0.08
     """A look sees through a place when it measures this much beyond it."""
     tentative_s: PositiveFloat = 60.0
     """A thing that was not confirmed after this long was a mistake of the detector."""

@@ -219,7 +219,11 @@ class Memory:
         """Match detections with the things believed in, and log what changed."""
         look = None
         if observation.depth_m is not None and observation.K is not None:
-            look = Look(observation.depth_m, observation.K, T_map_cam, bool(observation.detections))
+            # "No return" is only known to be free up to the range that the map believes.
+            depth_m = np.where(
+                np.isposinf(observation.depth_m), self.config.spatial.max_range_m, observation.depth_m
+            )
+            look = Look(depth_m, observation.K, T_map_cam, bool(observation.detections))
         glance = Glance(
             stamp_ns=observation.stamp_ns,
             keyframe=keyframe,

@@ -19,14 +19,14 @@ UNDETECTED = 0.34
 NO_EVIDENCE = 0.0
 # Points of a box to look at, as fractions of its size: an open thing (a table) is empty at its centre.
 BOX_SAMPLES = np.array(list(itertools.product((-0.35, 0.0, 0.35), repeat=3)))
-MIN_THROUGH_FRACTION = 0.9
+MIN_THROUGH_FRACTION = 0.75
 DEFAULT_SIZE_M = 0.1
 SURE_RANGE_FRACTION = 0.7  # of the farthest sighting: nearer than that the detector should see it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """A depth image and where it was taken; `has_detector` when a detector worked on it."""
+    """A depth image, without inf, and where it was taken; `has_detector` when a detector worked on it."""
 
     depth_m: Depth
     K: NDArray[np.float64]
