@@ -4,7 +4,6 @@ FROM ros:jazzy-ros-base
 SHELL ["/bin/bash", "-c"]
 WORKDIR /robomem
 COPY . .
-RUN apt-get update && apt-get install -y --no-install-recommends python3-venv python3-dev && rm -rf /var/lib/apt/lists/*
 RUN . /opt/ros/jazzy/setup.bash && .ci/setup
 ENTRYPOINT ["/ros_entrypoint.sh"]
 CMD ["bash", "-c", ". ros_ws/env.sh && exec bash"]
