@@ -132,25 +132,52 @@ def transform_of(transform: Any) -> Pose:
 def detections_of(
     array: Any, *, R_map_cam: NDArray[np.float64] | None = None
 ) -> tuple[Detection, ...]:
-    """Return the detections of a Detection2DArray or Detection3DArray; those without a label are left out.
+    """Return the detections of an array; those without a label are left out.
 
     Args:
-        array: vision_msgs 4 (`hypothesis.class_id`) or older (`id`).
-        R_map_cam: Turns the extent of 3-D boxes to the axes of map, (3, 3).
+        array: A robomem_msgs/DetectionArray, or a Detection2DArray or Detection3DArray of vision_msgs 4
+            (`hypothesis.class_id`) or older (`id`).
+        R_map_cam: Turns the extent of vision_msgs' 3-D boxes to the axes of map, (3, 3).
     """
     found = (
-        _detection(detection, R_map_cam) for detection in array.detections if detection.results
+        _own_detection(detection) if _is_own(detection) else _detection(detection, R_map_cam)
+        for detection in array.detections
     )
     return tuple(detection for detection in found if detection is not None)
 
 
 def has_positions(array: Any) -> bool:
     """Tell whether detections are 3-D: then they carry positions in the frame of their header."""
-    return any(hasattr(detection.bbox, "size") for detection in array.detections)
+    return any(
+        detection.has_position if _is_own(detection) else hasattr(detection.bbox, "size")
+        for detection in array.detections
+    )
+
+
+def _is_own(detection: Any) -> bool:
+    """Tell a robomem_msgs/Detection from those of vision_msgs."""
+    return hasattr(detection, "has_position")
+
+
+def _own_detection(detection: Any) -> Detection | None:
+    if not detection.label.strip():
+        return None
+    p, size = detection.p_cam, detection.size_m
+    size_m = np.array([size.x, size.y, size.z])
+    return Detection(
+        label=detection.label,
+        score=float(detection.score),
+        p_cam=np.array([p.x, p.y, p.z]) if detection.has_position else None,
+        box_px=np.array(detection.box_px) if detection.has_box else None,
+        size_m=size_m if size_m.any() else None,
+        embedding=np.array(detection.embedding) if len(detection.embedding) else None,
+    )
 
 
 def _detection(detection: Any, R_map_cam: NDArray[np.float64] | None) -> Detection | None:
     results = [getattr(result, "hypothesis", result) for result in detection.results]
+    if not results:
+        return None
     best = max(results, key=lambda result: float(result.score))
     label = str(best.class_id if hasattr(best, "class_id") else best.id).strip()
     if not label:
