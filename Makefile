@@ -2,7 +2,7 @@
 .PHONY: help demo test lint setup clean
 
 help:  ## say what there is to make
-	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST)
+	@awk -F ':  ## ' '/^[a-z]+:  ## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo:  ## a robot remembers a simulated house; results go to out/
 	@.ci/run demo
