@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from robomem.errors import MissingExtraError
 from robomem.geometry import Points
@@ -114,12 +114,13 @@ def draw_top_view(
     figure, axes = _paper(grid, lines=len(marks), title=title)
     _draw_grid(axes, grid)
     _draw_track(axes, memory.keyframes())
-    if route is not None and len(route):
-        _draw_route(axes, route)
     _draw_scale_bar(axes)
     _draw_key(axes)
-    badges = _draw_marks(axes, marks)
-    _draw_entities(axes, memory.entities(), badges)
+    taken = _draw_marks(axes, marks)
+    if route is not None and len(route):
+        _draw_route(axes, route)
+        taken += [_box_at(end, np.full(2, DOT_PX)) for end in _pixels(axes, route[[0, -1], :2])]
+    _draw_entities(axes, memory.entities(), taken)
     figure.savefig(path_png)
 
 
@@ -193,14 +194,14 @@ def _draw_route(axes: "Axes", route: Points) -> None:
 
 def _draw_key(axes: "Axes") -> None:
     """Say above the map what the signs mean."""
-    signs = [
+    signs: list[tuple[str, Style]] = [
         ("where it was", {"color": TRACK, "marker": "."}),
         ("route", {"color": ROUTE, "linewidth": 3}),
         ("thing", {"linestyle": "", **PRESENT_DOT}),
         ("missing thing", {"linestyle": "", **MISSING_DOT}),
     ]
     handles = [axes.plot([], [], label=label, **style)[0] for label, style in signs]
-    place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.4}
+    place: Style = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.4}
     axes.legend(
         handles=handles, ncols=len(signs), frameon=False, fontsize=9, labelcolor=INK, **place
     )
@@ -222,29 +223,30 @@ def _draw_scale_bar(axes: "Axes") -> None:
 
 def _draw_marks(axes: "Axes", marks: Sequence[Mark]) -> list[Box]:
     """Draw numbered badges beside their places, and the legend; returns the boxes of the badges."""
-    places: dict[tuple[float, ...], list[int]] = {}
+    places: dict[tuple[float, float], list[int]] = {}
     for number, mark in enumerate(marks, start=1):
         _draw_legend_line(axes, number, mark.text)
-        near = (place for place in places if np.hypot(*(mark.p_map[:2] - place)) < SAME_PLACE_M)
-        places.setdefault(next(near, tuple(mark.p_map[:2])), []).append(number)
+        near = (p for p in places if np.hypot(*(mark.p_map[:2] - p)) < SAME_PLACE_M)
+        place = next(near, (float(mark.p_map[0]), float(mark.p_map[1])))
+        places.setdefault(place, []).append(number)
     return [_draw_badge(axes, place, numbers) for place, numbers in places.items()]
 
 
 def _draw_legend_line(axes: "Axes", number: int, text: str) -> None:
     below_pt = -58 - (number - 1) * LEGEND_LINE_IN * 72
-    where = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center"}
+    where: Style = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center"}
     axes.annotate(f"{number}", (0, 0), (8, below_pt), ha="center", **where, **BADGE)
     axes.annotate(text, (0, 0), (24, below_pt), color=INK, fontsize=11, **where)
 
 
-def _draw_badge(axes: "Axes", place: tuple[float, ...], numbers: Sequence[int]) -> Box:
+def _draw_badge(axes: "Axes", place: tuple[float, float], numbers: Sequence[int]) -> Box:
     """Draw a ring at a place and the numbers over it; returns their box."""
-    ring = {"color": "none", "markeredgecolor": MARK, "markeredgewidth": 2, "markersize": 13}
+    ring: Style = {"color": "none", "markeredgecolor": MARK, "markeredgewidth": 2, "markersize": 13}
     axes.plot(*place, "o", **ring, zorder=6)
     text = ", ".join(map(str, numbers))
-    where = {"textcoords": "offset points", "ha": "center", "va": "center"}
+    where: Style = {"textcoords": "offset points", "ha": "center", "va": "center"}
     axes.annotate(text, place, (0, BADGE_PT), **where, **BADGE)
-    center_px = axes.transData.transform(place) + (0.0, BADGE_PT * DPI / 72 / 2)
+    center_px = _pixels(axes, place) + np.array([0.0, BADGE_PT * DPI / 72 / 2])
     return _box_at(center_px, np.array([16 + 8 * len(numbers), 34 + BADGE_PT]) * DPI / 100)
 
 
@@ -255,7 +257,7 @@ def _draw_entities(axes: "Axes", entities: Sequence[Entity], taken: Sequence[Box
         is_present = entity.state is EntityState.PRESENT
         style = PRESENT_DOT if is_present else MISSING_DOT
         axes.plot(*entity.p_map[:2], **style, zorder=5)
-        boxes.append(_box_at(axes.transData.transform(entity.p_map[:2]), np.full(2, DOT_PX)))
+        boxes.append(_box_at(_pixels(axes, entity.p_map[:2]), np.full(2, DOT_PX)))
     for entity in sorted(entities, key=lambda entity: -float(entity.p_map[1])):
         boxes.append(_draw_label(axes, entity, boxes))
 
@@ -266,14 +268,14 @@ def _draw_label(axes: "Axes", entity: Entity, boxes: Sequence[Box]) -> Box:
 
     is_present = entity.state is EntityState.PRESENT
     words = entity.label if is_present else f"{entity.label} (missing)"
-    style = {"fontsize": LABEL_PT, "ha": "center", "va": "center"}
+    style: Style = {"fontsize": LABEL_PT, "ha": "center", "va": "center"}
     ruler = axes.annotate(words, (0, 0), **style)
     low, high = _box_of(ruler)
     ruler.remove()
     offset_px, box, distance_pt = _clear_spot(axes, entity.p_map[:2], high - low, boxes)
     axes.annotate(
         words,
-        entity.p_map[:2],
+        (float(entity.p_map[0]), float(entity.p_map[1])),
         tuple(offset_px),
         textcoords="offset pixels",
         color=PRESENT if is_present else MISSING,
@@ -289,7 +291,7 @@ def _clear_spot(
     axes: "Axes", p_map: NDArray[np.float64], size_px: NDArray[np.float64], boxes: Sequence[Box]
 ) -> tuple[NDArray[np.float64], Box, float]:
     """Return the offset (2,) in pixels, the box and the distance in points of a label's place."""
-    dot_px = axes.transData.transform(p_map)
+    dot_px = _pixels(axes, p_map)
     frame = np.asarray(axes.get_window_extent())
     spot = np.zeros(2), frame, 0.0
     for distance_pt in DISTANCES_PT:
@@ -308,6 +310,11 @@ def _box_of(note: "Annotation") -> Box:
     from matplotlib.text import Text
 
     return np.asarray(Text.get_window_extent(note))
+
+
+def _pixels(axes: "Axes", p_map: ArrayLike) -> NDArray[np.float64]:
+    """Return where points (..., 2) in map lie on the paper, pixels from its lower left corner."""
+    return np.asarray(axes.transData.transform(p_map))
 
 
 def _box_at(center_px: NDArray[np.float64], size_px: NDArray[np.float64]) -> Box:

@@ -52,8 +52,12 @@ class FreeSpace:
 
     def is_free(self, path: ArrayLike, *, radius_m: float) -> bool:
         """Tell whether a disc can follow a path of straight legs (N, 2) without touching anything."""
+        return self.least_clearance(path) >= radius_m
+
+    def least_clearance(self, path: ArrayLike) -> float:
+        """Return how near a path of straight legs (N, 2) comes to any obstacle, metres."""
         dense = np.vstack(list(_densified(np.asarray(path, dtype=np.float64)[:, :2])))
-        return bool((self.clearance(dense) >= radius_m).all())
+        return float(self.clearance(dense).min())
 
     def reachable(self, start: ArrayLike, *, radius_m: float) -> XY:
         """Return the cell centres (N, 2) in map that a disc at `start` (2,) can get to."""

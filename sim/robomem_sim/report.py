@@ -16,6 +16,7 @@ from robomem_sim.scenario import REACH_M, AnswerLike, Scenario
 STANDOFF_M = 0.6
 COLUMNS = "question", "answer", "truth", "ok"
 WIDTHS = 44, 62, 48, 3
+LEGEND_CHARS = 115
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,8 +84,9 @@ def table(rows: Sequence[Row]) -> str:
 
 def _drive(scenario: Scenario, route: Points, question: str, expected_text: str) -> Row:
     result = scenario.drive(route)
-    how = "touching nothing" if result.is_collision_free else "bumping into something"
-    text = f"stopped {result.distance_to_goal_m:.2f} m away, {how}"
+    how = "touching nothing" if result.is_collision_free else "BUMPING into something"
+    clearance = f"{100 * result.clearance_m:.0f} cm at least to everything"
+    text = f"stopped {result.distance_to_goal_m:.2f} m away, {how}, {clearance}"
     return Row(question, text, expected_text, result.ok)
 
 
@@ -99,16 +101,21 @@ def _goal(row: Row) -> tuple[float, ...]:
 def _marks(rows: Sequence[Row]) -> list[Mark]:
     """Return the place of each answer's best evidence, with what was asked."""
     return [
-        Mark(np.asarray(row.answer.evidence[0].p_map), row.question)
+        Mark(
+            np.asarray(row.answer.evidence[0].p_map),
+            _cut(f"{row.question}  {row.text}", LEGEND_CHARS),
+        )
         for row in rows
         if row.answer and row.answer.evidence and row.answer.evidence[0].p_map is not None
     ]
 
 
 def _line(cells: Sequence[str]) -> str:
-    shown = (" ".join(cell.split()) for cell in cells)
-    cut = (
-        cell if len(cell) <= width else cell[: width - 1] + "…"
-        for cell, width in zip(shown, WIDTHS, strict=True)
-    )
-    return "  ".join(cell.ljust(width) for cell, width in zip(cut, WIDTHS, strict=True)).rstrip()
+    padded = (_cut(cell, width).ljust(width) for cell, width in zip(cells, WIDTHS, strict=True))
+    return "  ".join(padded).rstrip()
+
+
+def _cut(text: str, length: int) -> str:
+    """Return the text on one line, cut to a length."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1] + "…"

@@ -105,8 +105,13 @@ class Told:
 class DriveResult:
     """How the drive to the moved thing ended, by the simulator's truth."""
 
-    is_collision_free: bool
+    clearance_m: float  # least distance of the robot's hull to anything; negative: it bumped
     distance_to_goal_m: float
+
+    @property
+    def is_collision_free(self) -> bool:
+        """Whether it touched nothing."""
+        return self.clearance_m >= 0
 
     @property
     def ok(self) -> bool:
@@ -180,10 +185,10 @@ class Scenario:
             waypoints_map: Route from `position_map` to the moved thing, (N, 2) or (N, 3) metres in map.
         """
         path = np.vstack([self.position_map[:2], np.asarray(waypoints_map)[:, :2]])
-        is_free = self.simulation.free_space.is_free(path, radius_m=ROBOT_RADIUS_M)
+        clearance_m = self.simulation.free_space.least_clearance(path) - ROBOT_RADIUS_M
         self.simulation.robot.place(path[-1])
         distance_m = float(np.linalg.norm(self.moved.p_map[:2] - path[-1]))
-        return DriveResult(is_collision_free=is_free, distance_to_goal_m=distance_m)
+        return DriveResult(clearance_m=clearance_m, distance_to_goal_m=distance_m)
 
     def _tracked(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         for frame in frames:
