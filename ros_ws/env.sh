@@ -4,7 +4,7 @@
 _root=$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/.." && pwd)
 _venv=$_root/.venv
 
-if [ -e "$_venv/share/robomem_msgs/package.xml" ]; then
+if [ -e "$_venv/stamps/ros" ]; then
   # A sourced ROS 2 comes after .venv; the wheels' Python finds its libraries by itself.
   if [ -n "${ROS_DISTRO:-}" ]; then
     export AMENT_PREFIX_PATH=$_venv${AMENT_PREFIX_PATH:+:${AMENT_PREFIX_PATH#"$_venv:"}}
