@@ -1,12 +1,14 @@
 """Hits to a plain sentence: what, where, when; and a plain "no" when there is nothing to tell."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from robomem.ask import labels
-from robomem.ask.timebase import Timebase, describe_clock, describe_time
+from robomem.ask.timebase import Timebase, describe_clock, describe_span, describe_time
 from robomem.types import Answer, EntityState, EventKind, Hit, Query, QueryKind
 
 MAX_LISTED = 3  # in the sentence; the evidence lists them all
+_VOWEL_SOUND = re.compile(r"(?!uni|us[aeiu]|ut[ei]|uk|eu|one\b|once)[aeiou]|hour|heir|honest")
 
 
 def compose(
@@ -40,7 +42,7 @@ def compose(
 def _where(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
     best = hits[0]
     told = f"I last saw {_the(best)} {_at(best)}, {_time(best, timebase)}{_gone(best, timebase)}."
-    return told + _also(hits, lambda hit: f"{_the(hit)} {_at(hit)}, {_clock(hit, timebase)}")
+    return told + _also(hits, lambda hit: f"{_the(hit)}{_maybe_at(hit)}, {_clock(hit, timebase)}")
 
 
 def _when(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
@@ -136,7 +138,7 @@ def _the_named(label: str) -> str:
 def _a_named(label: str) -> str:
     if labels.is_plural(label):
         return label
-    return f"an {label}" if label[0] in "aeiou" else f"a {label}"
+    return f"an {label}" if _VOWEL_SOUND.match(label) else f"a {label}"
 
 
 def _at(hit: Hit) -> str:
@@ -188,14 +190,7 @@ def _place(query: Query) -> str:
 
 def _narrowed(query: Query, timebase: Timebase) -> str:
     """Return the place and the time that the question was narrowed to, with a space before each."""
-    since, until = (
-        None if ns is None else describe_clock(ns, timebase)
-        for ns in (query.since_ns, query.until_ns)
-    )
-    if since and until:
-        span = f"between {since} and {until}"
-    else:
-        span = f"since {since}" if since else f"until {until}" if until else ""
+    span = describe_span(query.since_ns, query.until_ns, timebase)
     return "".join(f" {words}" for words in (_place(query), span) if words)
 
 

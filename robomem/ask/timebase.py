@@ -5,7 +5,7 @@ data set) has no dates: its times are told in seconds since its first stamp.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -59,25 +59,45 @@ def render_time(stamp_ns: int, timebase: Timebase) -> str:
 
 
 def describe_time(stamp_ns: int, timebase: Timebase) -> str:
-    """Say when: "09:10:30 on 5 Jan 2026, 3 minutes ago", or "12.5 s into the recording"."""
-    clock = describe_clock(stamp_ns, timebase)
+    """Say when: "at 09:10:30 on 5 Jan 2026, 3 minutes ago", or "12.5 s into the recording"."""
+    clock = describe_clock(stamp_ns, timebase, has_day=True)
     if stamp_ns < FIRST_DATE_NS:
         return clock
-    local, _ = local_time(stamp_ns, timebase)
-    day = "" if " on " in clock else f" on {_day_words(local)}"
-    return f"{clock}{day}, {_ago(timebase.now_ns - stamp_ns)}"
+    return f"at {clock}, {_ago(timebase.now_ns - stamp_ns)}"
 
 
-def describe_clock(stamp_ns: int, timebase: Timebase) -> str:
-    """Say when in few words: "09:10:30", with the day when it is not the day of now."""
+def describe_clock(stamp_ns: int, timebase: Timebase, *, has_day: bool | None = None) -> str:
+    """Say when in few words: "09:10:30"; by default with the day when it is not the day of now."""
     if stamp_ns < FIRST_DATE_NS:
         seconds = (stamp_ns - timebase.start_ns) / SECOND_NS
         return f"{seconds:.1f} s into the recording"
     local, _ = local_time(stamp_ns, timebase)
-    now, _ = local_time(timebase.now_ns, timebase)
-    day = "" if local.date() == now.date() else f" on {_day_words(local)}"
+    if has_day is None:
+        has_day = not is_today(stamp_ns, timebase)
     clock = f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
-    return f"{clock}{day}"
+    return f"{clock} on {_day_words(local)}" if has_day else clock
+
+
+def describe_span(since_ns: int | None, until_ns: int | None, timebase: Timebase) -> str:
+    """Say from when to when: "on 4 Jan 2026", "since 09:10", "between 09:10 and 09:20", or ""."""
+    if since_ns is not None and until_ns is not None:
+        day = _whole_day(since_ns, until_ns, timebase)
+        if day:
+            return f"on {day}"
+        has_day = not (is_today(since_ns, timebase) and is_today(until_ns, timebase))
+        since, until = (
+            describe_clock(ns, timebase, has_day=has_day) for ns in (since_ns, until_ns)
+        )
+        return f"between {since} and {until}"
+    if since_ns is not None:
+        return f"since {describe_clock(since_ns, timebase)}"
+    return "" if until_ns is None else f"until {describe_clock(until_ns, timebase)}"
+
+
+def is_today(stamp_ns: int, timebase: Timebase) -> bool:
+    """Tell whether a stamp is on the day of now."""
+    days = (local_time(ns, timebase)[0].date() for ns in (stamp_ns, timebase.now_ns))
+    return next(days) == next(days)
 
 
 def describe_duration(duration_ns: int) -> str:
@@ -115,6 +135,17 @@ def _decimal(duration_ns: int, *, width: int = 0) -> str:
     whole, fraction = divmod(abs(duration_ns), SECOND_NS)
     text = f"{whole:0{width}d}.{fraction:09d}".rstrip("0").rstrip(".")
     return f"-{text}" if duration_ns < 0 else text
+
+
+def _whole_day(since_ns: int, until_ns: int, timebase: Timebase) -> str | None:
+    """Return the day that a span covers from midnight to midnight."""
+    if since_ns < FIRST_DATE_NS:
+        return None
+    (first, since_rest), (last, until_rest) = (
+        local_time(ns, timebase) for ns in (since_ns, until_ns)
+    )
+    is_midnight = first.time() == last.time() == time(0) and since_rest == until_rest == 0
+    return _day_words(first) if is_midnight and (last.date() - first.date()).days == 1 else None
 
 
 def _day_words(local: datetime) -> str:

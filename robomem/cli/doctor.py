@@ -1,0 +1,136 @@
+"""`robomem doctor`: what is installed, what is missing, and how to get it."""
+
+import importlib
+import importlib.util
+import platform
+import sqlite3
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import metadata
+
+from robomem import __version__
+
+EXIT_MISSING = 5
+# What a damaged installation raises.
+BROKEN = (ImportError, OSError, LookupError, RuntimeError, AssertionError, sqlite3.Error)
+REINSTALL = "pip install --force-reinstall robomem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `fix` is how to get it, empty where all is well."""
+
+    name: str
+    is_ok: bool
+    is_needed: bool
+    detail: str
+    fix: str = ""
+
+
+def run(args: Namespace) -> int:
+    """Look at everything; 0 when all that the core needs works."""
+    findings = _examine()
+    is_well = all(finding.is_ok for finding in findings if finding.is_needed)
+    if args.json:
+        _print_json(findings, is_well=is_well)
+    else:
+        _print(findings, is_well=is_well)
+    return 0 if is_well else EXIT_MISSING
+
+
+def _examine() -> list[Finding]:
+    core = [_package(name, module) for name, module in CORE]
+    working = [_working(name, probe) for name, probe in PROBES]
+    optional = [_optional(*extra) for extra in EXTRAS]
+    return [_python(), *core, *working, *optional]
+
+
+def _print_json(findings: list[Finding], *, is_well: bool) -> None:
+    from robomem.cli.output import print_json
+
+    print_json({"is_well": is_well, "findings": [asdict(finding) for finding in findings]})
+
+
+def _print(findings: list[Finding], *, is_well: bool) -> None:
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        mark = "ok" if finding.is_ok else "MISSING" if finding.is_needed else "absent"
+        fix = f": {finding.fix}" if finding.fix else ""
+        print(f"{mark:8}{finding.name.ljust(width)}  {finding.detail}{fix}")
+    print("\nthe core works" if is_well else "\nthe core does not work: see MISSING above")
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    return Finding(
+        "robomem", True, True, f"{__version__}, Python {version}, {platform.platform(terse=True)}"
+    )
+
+
+def _package(name: str, module: str) -> Finding:
+    try:
+        importlib.import_module(module)
+        return Finding(name, True, True, metadata.version(name))
+    except (ImportError, OSError) as err:
+        return Finding(name, False, True, str(err), f"pip install {name}")
+
+
+def _working(name: str, probe: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, True, probe())
+    except BROKEN as err:
+        return Finding(name, False, True, f"{type(err).__name__}: {err}", REINSTALL)
+
+
+def _optional(name: str, modules: tuple[str, ...], does: str, fix: str) -> Finding:
+    absent = [module for module in modules if not _is_importable(module)]
+    if absent:
+        return Finding(name, False, False, f"{does}, without {', '.join(absent)}", fix)
+    return Finding(name, True, False, does)
+
+
+def _is_importable(module: str) -> bool:
+    try:
+        importlib.import_module(module)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+def _probe_numba() -> str:
+    import numba
+
+    assert numba.njit(lambda x: x + 1)(1) == 2
+    return "compiles"
+
+
+def _probe_sqlite() -> str:
+    with sqlite3.connect(":memory:") as database:
+        database.execute("CREATE VIRTUAL TABLE words USING fts5(text)")
+        database.execute("CREATE VIRTUAL TABLE boxes USING rtree(id, x_min, x_max)")
+    database.close()
+    return f"{sqlite3.sqlite_version} with FTS5 and R*Tree"
+
+
+def _probe_zones() -> str:
+    from zoneinfo import ZoneInfo
+
+    return f"known, {ZoneInfo('Europe/Berlin').key} among them"
+
+
+CORE = (
+    ("numpy", "numpy"),
+    ("numba", "numba"),
+    ("pydantic", "pydantic"),
+    ("msgpack", "msgpack"),
+    ("pillow", "PIL"),
+    ("rosbags", "rosbags.highlevel"),
+)
+PROBES = (("numba jit", _probe_numba), ("sqlite", _probe_sqlite), ("time zones", _probe_zones))
+EXTRAS = (
+    ("viz", ("matplotlib",), "pictures of a memory", 'pip install "robomem[viz]"'),
+    ("sim", ("trimesh", "embreex"), "the simulated house", 'pip install "robomem[sim]"'),
+    ("ROS 2", ("rclpy",), "the node; recordings need no ROS", "source /opt/ros/DISTRO/setup.bash"),
+    ("messages", ("robomem_msgs",), "the interfaces of the node", "colcon build, in ros_ws/"),
+)

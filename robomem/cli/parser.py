@@ -1,0 +1,155 @@
+"""What can be typed. Imports nothing heavy, so that --help and usage errors are instant."""
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from typing import Never
+
+from robomem import __version__
+
+KINDS = ("where", "when", "near", "seen", "changes", "count", "visited", "told")  # as QueryKind
+QUESTIONS = """\
+questions it understands, in many wordings:
+  where did I last see the red mug?        when did you last see the mug?
+  what is near the sofa?                   what is within 2 m of (1, -2)?
+  what did you see between 9:10 and 9:30?  what changed since yesterday?
+  how many chairs are there?               when were you last near (1, 2)?
+  what was I told about the keys?
+
+exit code: 0 answered, 1 nothing found, 2 not understood"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose error is one line with the next step in it."""
+
+    def error(self, message: str) -> Never:
+        self.exit(2, f"robomem: {message}: see `{self.prog} --help`\n")
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; exits with 0 after --help and --version, with 2 when they are wrong."""
+    return _build().parse_args(_joined(argv))
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """Join "--near -1,2" to "--near=-1,2", which argparse would take for an unknown option."""
+    joined: list[str] = []
+    for argument in argv:
+        if joined and joined[-1] == "--near" and re.match(r"-[\d.]", argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _build() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="robomem",
+        description="The memory of a robot: perceive, remember, ask.",
+        epilog='start here: robomem replay RECORDING -o house.rmem; robomem ask house.rmem "..."',
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"robomem {__version__}")
+    _add_common(parser)
+    parser.set_defaults(debug=False, quiet=False, verbose=0)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_replay, _add_ask, _add_recall, _add_info, _add_forget, _add_doctor):
+        command = add(commands.add_parser)
+        command.add_argument("--json", action="store_true", help="print one JSON object")
+        _add_common(command)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command, which may stand before or after it."""
+    common = parser.add_argument_group("messages, on stderr")
+    unset = argparse.SUPPRESS  # a command must not reset what was given before it
+    common.add_argument("-q", "--quiet", action="store_true", default=unset, help="only errors")
+    common.add_argument("-v", "--verbose", action="count", default=unset, help="more; -vv: all")
+    common.add_argument("--debug", action="store_true", default=unset, help="tracebacks of errors")
+
+
+_Add = Callable[..., argparse.ArgumentParser]
+
+
+def _command(
+    add: _Add, name: str, does: str, *, epilog: str | None = None
+) -> argparse.ArgumentParser:
+    return add(
+        name,
+        help=does,
+        description=f"{does[0].upper()}{does[1:]}.",
+        epilog=epilog,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_replay(add: _Add) -> argparse.ArgumentParser:
+    parser = _command(add, "replay", "perceive and remember a recording")
+    parser.add_argument("recording", metavar="PATH", help="a ROS bag or a data set folder")
+    parser.add_argument(
+        "-o", dest="memory", metavar="MEM", required=True, help="the memory to fill"
+    )
+    parser.add_argument("--config", metavar="FILE", help="settings, TOML")
+    return parser
+
+
+def _add_ask(add: _Add) -> argparse.ArgumentParser:
+    parser = _command(add, "ask", "answer a question in plain English", epilog=QUESTIONS)
+    _add_memory(parser)
+    parser.add_argument("question", metavar="QUESTION", nargs="+")
+    parser.add_argument("--now", metavar="T", help="what ago counts from; else the newest stamp")
+    _add_timezone(parser)
+    return parser
+
+
+def _add_recall(add: _Add) -> argparse.ArgumentParser:
+    parser = _command(add, "recall", "list what matches, as a typed query")
+    _add_memory(parser)
+    parser.add_argument("--kind", choices=KINDS, default="where", help="what to list (where)")
+    parser.add_argument("--label", metavar="WORDS", help="the thing: every word is in its label")
+    parser.add_argument("--near", metavar="X,Y[,Z]", type=_coordinates, help="metres in map")
+    parser.add_argument("--radius", metavar="M", type=float, help="how near, metres")
+    parser.add_argument("--since", metavar="T", help='such as "09:10", "5 minutes ago", "t=12.5s"')
+    parser.add_argument("--until", metavar="T")
+    parser.add_argument("--text", metavar="WORDS", help="words of what was told (--kind told)")
+    parser.add_argument("--limit", metavar="N", type=int, default=10, help="at most so many (10)")
+    _add_timezone(parser)
+    return parser
+
+
+def _add_info(add: _Add) -> argparse.ArgumentParser:
+    parser = _command(add, "info", "tell what a memory holds")
+    _add_memory(parser)
+    return parser
+
+
+def _add_forget(add: _Add) -> argparse.ArgumentParser:
+    parser = _command(add, "forget", "erase things for good, with their events and images")
+    _add_memory(parser)
+    parser.add_argument("entity_ids", metavar="ENTITY_ID", type=int, nargs="+")
+    parser.add_argument("--yes", action="store_true", help="do not ask first")
+    return parser
+
+
+def _add_doctor(add: _Add) -> argparse.ArgumentParser:
+    return _command(add, "doctor", "tell what is installed, what is missing and how to get it")
+
+
+def _add_memory(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("memory", metavar="MEM", help="the .rmem folder")
+
+
+def _add_timezone(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--timezone", metavar="NAME", help="of clock times; else the memory's")
+
+
+def _coordinates(text: str) -> tuple[float, ...]:
+    try:
+        point = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        point = ()
+    if len(point) not in (2, 3):
+        raise argparse.ArgumentTypeError(f"expected x,y or x,y,z in metres, got {text!r}")
+    return point
