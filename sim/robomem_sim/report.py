@@ -44,7 +44,12 @@ def ask_all(scenario: Scenario, ask: Callable[[str], AnswerLike]) -> Iterator[Ro
 
 
 def conclude(
-    memory: Memory, scenario: Scenario, rows: Sequence[Row], *, out: Path
+    memory: Memory,
+    scenario: Scenario,
+    rows: Sequence[Row],
+    *,
+    out: Path,
+    plan: Callable[..., Points] | None = None,
 ) -> Iterator[Row]:
     """Drive to where the memory says the moved thing is, and draw `top_view.png`; yields one more row.
 
@@ -53,12 +58,13 @@ def conclude(
         scenario: Its questions are asked.
         rows: What `ask_all` gave; the first answer says where the moved thing is.
         out: Folder of the picture.
+        plan: Plans as `Memory.route` does, perhaps in another process; by default it is the memory's.
     """
     route: Points | None = None
     question = f"drive to the {scenario.moved.label}"
     expected_text = f"within {REACH_M} m, touching nothing"
     try:
-        route = memory.route(
+        route = (plan or memory.route)(
             scenario.position_map,
             _goal(rows[0]),
             radius_m=ROBOT_RADIUS_M,
