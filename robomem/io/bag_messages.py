@@ -31,7 +31,7 @@ ObjectHypothesis hypothesis
 geometry_msgs/PoseWithCovariance pose
 """
 # vision_msgs 4 (Humble and later), for bags that bring no definitions of their own.
-_VISION_MSGS = {
+VISION_MSGS = {
     "vision_msgs/msg/ObjectHypothesis": "string class_id\nfloat64 score\n",
     "vision_msgs/msg/ObjectHypothesisWithPose": _HYPOTHESIS,
     "vision_msgs/msg/Point2D": "float64 x\nfloat64 y\n",
@@ -100,7 +100,7 @@ class Decoder:
                 types = get_types_from_msg(topic.definition.data, topic.message_type)
             else:
                 types = {}
-                for name, text in _VISION_MSGS.items():
+                for name, text in VISION_MSGS.items():
                     types |= get_types_from_msg(text, name)
             self._store.register({k: v for k, v in types.items() if k not in self._store.fielddefs})
         except (TypesysError, SyntaxError, LookupError, ValueError) as err:
