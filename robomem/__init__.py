@@ -1,10 +1,10 @@
 """RoboMem, the memory of a robot: perceive, remember, ask, act.
 
-    import robomem as rm
+import robomem as rm
 
-    with rm.Memory.open("house.rmem") as memory:
-        memory.observe(rm.Observation(stamp_ns=..., T_map_cam=..., depth_m=..., K=...))
-        print(memory.ask("where did I last see the red mug?").text)
+with rm.Memory.open("house.rmem") as memory:
+    memory.observe(rm.Observation(stamp_ns=..., T_map_cam=..., depth_m=..., K=...))
+    print(memory.ask("where did I last see the red mug?").text)
 """
 
 from importlib import import_module

@@ -148,5 +148,6 @@ class Config(_Section):
 
 def _describe(err: ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(map(str, problem['loc'])) or 'config'}: {problem['msg']}" for problem in err.errors()
+        f"{'.'.join(map(str, problem['loc'])) or 'config'}: {problem['msg']}"
+        for problem in err.errors()
     )

@@ -1,14 +1,13 @@
 """The memory: one class that joins the parts. Read this page to understand the whole.
 
-    observe   perceive: the map grows, things are recognised, events are logged
-    recall    a typed query, answered from the records
-    ask       the same in words
-    route     a path through remembered free space
-    forget    erase, for good
+observe   perceive: the map grows, things are recognised, events are logged
+recall    a typed query, answered from the records
+ask       the same in words
+route     a path through remembered free space
+forget    erase, for good
 """
 
 import hashlib
-import logging
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,19 +22,14 @@ from robomem.ask import compose, grammar
 from robomem.ask.recall import Recaller
 from robomem.config import Config
 from robomem.errors import ConfigError, Reason, StoreReadOnlyError
-from robomem.geometry import Points, Pose, back_project, transform
-from robomem.episodic.timeline import Timeline
-from robomem.perception import intake
-from robomem.semantic.absence import Look
-from robomem.semantic.entities import EntityTracker, Glance, News, NewsKind
-from robomem.semantic.lifting import lift
+from robomem.geometry import Points
+from robomem.observer import Observer
 from robomem.spatial import grid_planner
-from robomem.spatial.keyframes import needs_keyframe
-from robomem.spatial.octree import MapDelta, Octree
+from robomem.spatial.octree import Octree
 from robomem.spatial.stored_map import StoredMap
 from robomem.store import folder
 from robomem.store.images import ImageFiles
-from robomem.store.tables import KeyframeRow, Records, SourceRow, keyframe_of
+from robomem.store.tables import Records, keyframe_of
 from robomem.types import (
     Answer,
     Cursor,
@@ -46,16 +40,8 @@ from robomem.types import (
     MemoryInfo,
     Observation,
     Query,
-    QueryKind,
     Receipt,
-    Vector,
 )
-
-logger = logging.getLogger(__name__)
-
-# A place counts as free before a thing appeared there if most of this little cube around it was.
-NOVELTY_OFFSETS_M = 0.05 * np.stack(np.meshgrid(*[(-1, 0, 1)] * 3), axis=-1).reshape(-1, 3)
-NOVELTY_LOG_ODDS = -0.5  # passed through more than once
 
 
 class Memory:
@@ -75,9 +61,11 @@ class Memory:
         )
         self._map = StoredMap(path / "bricks", self._records, config.spatial)
         self._recaller = Recaller(self._records, config.ask.near_radius_m)
+        self._observer: Observer | None = None
+        self._until_checkpoint = config.store.checkpoint_observations
         if self.is_writer:
             self._map.remove_orphans()
-            self._load_state()
+            self._observer = self._new_observer()
 
     @classmethod
     def open(
@@ -124,17 +112,19 @@ class Memory:
         Returns:
             The keyframe it hangs on, or the reason it was rejected for; rejections are counted.
         """
-        with self._writing():
-            receipt, delta = self._take_in(observation)
+        with self._writing() as observer:
+            outcome = observer.take_in(observation)
             self._advance(cursor)
-        if delta is not None:
-            self._map.add(delta, seq=self._seq, stamp_ns=observation.stamp_ns)
+        if outcome.delta is not None:
+            self._map.add(outcome.delta, seq=outcome.seq, stamp_ns=observation.stamp_ns)
         self._until_checkpoint -= 1
         if self._until_checkpoint <= 0:
             self.checkpoint()
-        return receipt
+        return outcome.receipt
 
-    def reject(self, reason: Reason, *, source: str = "robot", cursor: Cursor | None = None) -> None:
+    def reject(
+        self, reason: Reason, *, source: str = "robot", cursor: Cursor | None = None
+    ) -> None:
         """Count an observation that could not even be made."""
         with self._writing():
             self._records.reject(source, reason)
@@ -143,124 +133,6 @@ class Memory:
     def position(self, recording: str) -> int:
         """Return how many items of a recording, named by its fingerprint, were taken in."""
         return self._records.position(recording)
-
-    def _take_in(self, observation: Observation) -> tuple[Receipt, MapDelta | None]:
-        source = self._records.sources.get(observation.source)
-        T_map_cam = _pose_in_map(observation)
-        rejected = self._judge(observation, source, T_map_cam)
-        if rejected is not None:
-            self._records.reject(observation.source, rejected)
-            return Receipt(None, rejected=rejected), None
-        self._seq = self._records.next_id("observation")
-        self._records.sources.save(_advanced(source, observation, T_map_cam))
-        last = self._keyframe
-        if T_map_cam is not None:
-            self._keyframe = self._anchor(observation, T_map_cam)
-        if observation.text:
-            self._timeline.told(
-                observation.text,
-                stamp_ns=observation.stamp_ns,
-                source=observation.source,
-                keyframe=self._keyframe,
-            )
-        delta = None
-        if T_map_cam is not None and self._keyframe is not None:
-            self._recognise(observation, T_map_cam, self._keyframe)
-            delta = self._scan(observation, T_map_cam)
-        is_new = self._keyframe is not None and (
-            last is None or last.keyframe_id != self._keyframe.keyframe_id
-        )
-        return Receipt(self._keyframe.keyframe_id if self._keyframe else None, is_new), delta
-
-    def _judge(
-        self, observation: Observation, source: SourceRow | None, T_map_cam: Pose | None
-    ) -> Reason | None:
-        if T_map_cam is not None and not (
-            intake.is_in_bounds(T_map_cam, self.config.intake)
-            and self.map.can_hold(T_map_cam[:3, 3])
-        ):
-            return Reason.OUT_OF_BOUNDS
-        verdict = intake.judge_stamp(
-            observation.stamp_ns,
-            last_ns=source.last_stamp_ns if source else None,
-            pending_ns=source.pending_stamp_ns if source else None,
-            config=self.config.intake,
-        )
-        if source is not None and verdict.pending_stamp_ns != source.pending_stamp_ns:
-            self._records.sources.save(replace(source, pending_stamp_ns=verdict.pending_stamp_ns))
-        return verdict.rejected
-
-    def _anchor(self, observation: Observation, T_map_cam: Pose) -> Keyframe:
-        """Hang an observation on the current keyframe, or on a new one when the robot has moved on."""
-        current = self._keyframe
-        stamp_ns = observation.stamp_ns
-        if current is not None and not needs_keyframe(
-            current, T_map_cam, stamp_ns=stamp_ns, source=observation.source, config=self.config.keyframes
-        ):
-            row = self._records.keyframes.get(current.keyframe_id)
-            assert row is not None
-            row = replace(row, until_ns=max(row.until_ns, stamp_ns))
-        else:
-            keeps = self.config.store.keep_images
-            depth_m, color = observation.depth_m, observation.color
-            row = KeyframeRow(
-                keyframe_id=self._records.next_id("keyframe"),
-                stamp_ns=stamp_ns,
-                until_ns=stamp_ns,
-                T_map_kf=T_map_cam.reshape(16),
-                source=observation.source,
-                depth_digest=self._images.put_depth(depth_m) if keeps and depth_m is not None else None,
-                color_digest=self._images.put_color(color) if keeps and color is not None else None,
-            )
-        self._records.keyframes.save(row)
-        return keyframe_of(row)
-
-    def _recognise(self, observation: Observation, T_map_cam: Pose, keyframe: Keyframe) -> None:
-        """Match detections with the things believed in, and log what changed."""
-        look = None
-        if observation.depth_m is not None and observation.K is not None:
-            # "No return" is only known to be free up to the range that the map believes.
-            depth_m = np.where(
-                np.isposinf(observation.depth_m), self.config.spatial.max_range_m, observation.depth_m
-            )
-            look = Look(depth_m, observation.K, T_map_cam, bool(observation.detections))
-        glance = Glance(
-            stamp_ns=observation.stamp_ns,
-            keyframe=keyframe,
-            sightings=lift(observation, T_map_cam, min_score=self.config.semantic.min_score),
-            look=look,
-        )
-        for news in self._tracker.update(glance):
-            self._log(news, stamp_ns=observation.stamp_ns, source=observation.source)
-
-    def _log(self, news: News, *, stamp_ns: int, source: str) -> None:
-        if news.kind is NewsKind.FOUND:
-            self._timeline.found(news.row, source=source)
-        elif news.kind is NewsKind.SIGHTED:
-            self._timeline.sighted(news.row, source=source)
-        elif news.kind is NewsKind.MISSING:
-            self._timeline.missing(news.row, stamp_ns=stamp_ns, source=source)
-        elif news.before is not None and news.absorbed_id is not None:
-            self._timeline.moved(
-                news.row, before=news.before, absorbed_id=news.absorbed_id, source=source
-            )
-
-    def _scan(self, observation: Observation, T_map_cam: Pose) -> MapDelta | None:
-        """Trace the depth image and the points, and journal what they say of the map."""
-        returns_cam = []
-        if observation.depth_m is not None and observation.K is not None:
-            beyond_m = np.float32(2 * self.config.spatial.max_range_m)
-            depth_m = np.where(np.isposinf(observation.depth_m), beyond_m, observation.depth_m)
-            depth_m = np.where(depth_m > 0, depth_m, np.float32(np.nan))
-            returns_cam.append(back_project(depth_m, observation.K))
-        if observation.points_cam is not None:
-            returns_cam.append(observation.points_cam)
-        if not returns_cam:
-            return None
-        points_map = transform(T_map_cam, np.concatenate(returns_cam))
-        delta = self.map.trace(points_map, T_map_cam[:3, 3])
-        self._map.journal(delta, seq=self._seq, stamp_ns=observation.stamp_ns)
-        return delta
 
     # ---- remember ---------------------------------------------------------------------------------
 
@@ -377,7 +249,7 @@ class Memory:
         for digest in digests:
             self._images.delete(digest)
         self._records.erase_deleted()
-        self._load_state()
+        self._observer = self._new_observer()
         return len(wanted)
 
     def _erase(self, entity_id: int) -> set[str]:
@@ -444,7 +316,10 @@ class Memory:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        err: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -452,43 +327,24 @@ class Memory:
         keyframes, entities = self._records.keyframes.count(), self._records.entities.count()
         return f"Memory({str(self.path)!r}, {keyframes} keyframes, {entities} entities)"
 
-    def _load_state(self) -> None:
-        """Take up the state that the records hold, as after opening or a rollback."""
-        self._until_checkpoint = self.config.store.checkpoint_observations
-        row = self._records.keyframes.last()
-        self._keyframe = keyframe_of(row) if row else None
-        self._timeline = Timeline(self._records, self.config.episodic)
-        self._tracker = EntityTracker(
-            self._records,
-            self.config.semantic,
-            keyframe_of=self._keyframe_by_id,
-            is_known_free=self._is_known_free,
-        )
-
-    def _keyframe_by_id(self, keyframe_id: int) -> Keyframe:
-        row = self._records.keyframes.get(keyframe_id)
-        assert row is not None, f"keyframe {keyframe_id} is referred to and absent"
-        return keyframe_of(row)
-
-    def _is_known_free(self, p_map: Vector) -> bool:
-        log_odds = self.map.log_odds(p_map + NOVELTY_OFFSETS_M)
-        return bool((log_odds < NOVELTY_LOG_ODDS).mean() > 0.5)
-
     def _advance(self, cursor: Cursor | None) -> None:
         if cursor is not None:
             self._records.set_position(cursor.recording, cursor.position + 1)
 
+    def _new_observer(self) -> Observer:
+        return Observer(self._records, self._map, self._images, self.config)
+
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _writing(self) -> Iterator[Observer]:
         """Do everything inside in one transaction; on any error as if nothing had happened."""
-        if not self.is_writer:
+        if self._observer is None:
             raise StoreReadOnlyError(f"{self.path} was opened for reading: open it with mode='w'")
         with self._thread_lock:
             try:
                 with self._records.transaction():
-                    yield
+                    yield self._observer
             except BaseException:
-                self._load_state()
+                self._observer = self._new_observer()
                 raise
 
     @contextmanager
@@ -512,31 +368,3 @@ def _settle(path: Path, config: Config | None) -> Config:
         )
     folder.write_manifest(path, config)
     return config
-
-
-def _pose_in_map(observation: Observation) -> Pose | None:
-    if observation.T_map_cam is not None:
-        return observation.T_map_cam
-    if observation.T_odom_base is None:
-        return None
-    T_base_cam = np.eye(4) if observation.T_base_cam is None else observation.T_base_cam
-    return observation.T_odom_base @ T_base_cam  # odom starts as map; `correct` will tell them apart
-
-
-def _advanced(source: SourceRow | None, observation: Observation, T_map_cam: Pose | None) -> SourceRow:
-    """Return the source after one more observation."""
-    stamp_ns = observation.stamp_ns
-    if source is None:
-        source = SourceRow(observation.source, stamp_ns, stamp_ns, None, 0, 0.0, None)
-    step_m = 0.0
-    if T_map_cam is not None and source.p_map is not None:
-        step_m = float(np.linalg.norm(T_map_cam[:3, 3] - source.p_map))
-    return replace(
-        source,
-        first_stamp_ns=min(source.first_stamp_ns, stamp_ns),
-        last_stamp_ns=max(source.last_stamp_ns, stamp_ns),
-        pending_stamp_ns=None,
-        observations=source.observations + 1,
-        path_length_m=source.path_length_m + step_m,
-        p_map=source.p_map if T_map_cam is None else T_map_cam[:3, 3].copy(),
-    )

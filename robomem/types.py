@@ -240,7 +240,11 @@ class Query:
             raise QueryError(f"the radius is a positive number of metres, got {self.radius_m}")
         if self.limit < 1:
             raise QueryError(f"the limit is at least 1, got {self.limit}")
-        if self.since_ns is not None and self.until_ns is not None and self.since_ns > self.until_ns:
+        if (
+            self.since_ns is not None
+            and self.until_ns is not None
+            and self.since_ns > self.until_ns
+        ):
             raise QueryError("the time span ends before it begins")
 
 
@@ -336,9 +340,13 @@ class Receipt:
 def checked_stamp(stamp_ns: object) -> int:
     """Return the stamp as an int of nanoseconds; raises StampError when it is none."""
     if isinstance(stamp_ns, bool) or not isinstance(stamp_ns, int | np.integer):
-        raise StampError(f"stamp_ns is an int of nanoseconds, got {stamp_ns!r}", reason=Reason.STAMP_INVALID)
+        raise StampError(
+            f"stamp_ns is an int of nanoseconds, got {stamp_ns!r}", reason=Reason.STAMP_INVALID
+        )
     if not 0 <= stamp_ns <= MAX_STAMP_NS:
-        raise StampError(f"stamp_ns lies in [0, 2**63), got {stamp_ns}", reason=Reason.STAMP_INVALID)
+        raise StampError(
+            f"stamp_ns lies in [0, 2**63), got {stamp_ns}", reason=Reason.STAMP_INVALID
+        )
     return int(stamp_ns)
 
 
@@ -348,7 +356,8 @@ def checked_pose(T: ArrayLike | None, name: str) -> Pose | None:
         return None
     if not is_pose(T):
         raise FrameError(
-            f"{name} is no rigid motion (4, 4): {np.asarray(T).tolist()}", reason=Reason.POSE_INVALID
+            f"{name} is no rigid motion (4, 4): {np.asarray(T).tolist()}",
+            reason=Reason.POSE_INVALID,
         )
     return np.array(T, dtype=np.float64)
 
@@ -377,7 +386,9 @@ def _depth(depth_m: ArrayLike | None) -> Depth | None:
         return None
     depth = np.asarray(depth_m, dtype=np.float32)
     if depth.ndim != 2 or depth.size == 0:
-        raise FormatError(f"depth_m is (H, W) metres, got shape {depth.shape}", reason=Reason.DEPTH_SHAPE)
+        raise FormatError(
+            f"depth_m is (H, W) metres, got shape {depth.shape}", reason=Reason.DEPTH_SHAPE
+        )
     if not (depth > 0).any():  # NaN compares false
         raise FormatError("no pixel of the depth image is valid", reason=Reason.DEPTH_EMPTY)
     return depth
@@ -389,7 +400,8 @@ def _intrinsics(K: ArrayLike | None, *, is_needed: bool) -> NDArray[np.float64] 
     K = np.array(np.nan if K is None else K, dtype=np.float64)
     if K.shape != (3, 3) or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
         raise FormatError(
-            f"K is (3, 3) with positive focal lengths, got {K.tolist()}", reason=Reason.INTRINSICS_INVALID
+            f"K is (3, 3) with positive focal lengths, got {K.tolist()}",
+            reason=Reason.INTRINSICS_INVALID,
         )
     return K
 
@@ -411,6 +423,7 @@ def _color(color: ArrayLike | None) -> NDArray[np.uint8] | None:
     image = np.asarray(color)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise FormatError(
-            f"color is (H, W, 3) uint8, got {image.shape} {image.dtype}", reason=Reason.IMAGE_CORRUPT
+            f"color is (H, W, 3) uint8, got {image.shape} {image.dtype}",
+            reason=Reason.IMAGE_CORRUPT,
         )
     return image

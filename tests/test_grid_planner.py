@@ -1,6 +1,7 @@
 """Paths stay in free space and are as short as Dijkstra's."""
 
 import heapq
+import itertools
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_no_cell_of_a_random_maze_is_entered_that_is_not_free(rng):
             continue
         path = plan(grid, start, goal, radius_m=0.0)
         reached += 1
-        for a, b in zip(path, path[1:], strict=False):
+        for a, b in itertools.pairwise(path):
             for point in np.linspace(a, b, 50):
                 x, y = np.floor((point - (-1.0, 2.0)) / 0.1 + 1e-9).astype(int)
                 near = free[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]

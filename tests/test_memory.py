@@ -17,7 +17,9 @@ from tests.worlds import NS, ball_observation, camera, in_camera, wall_observati
 
 @pytest.fixture
 def memory(tmp_path):
-    with Memory.open(tmp_path / "a.rmem", config=Config(store=StoreConfig(sync="normal"))) as memory:
+    with Memory.open(
+        tmp_path / "a.rmem", config=Config(store=StoreConfig(sync="normal"))
+    ) as memory:
         yield memory
 
 
@@ -198,7 +200,9 @@ def test_two_things_of_one_name_stay_two(memory):
     for step in range(10):
         T = camera()
         detections = [Detection(label="chair", p_cam=in_camera(T, (2, y, 1))) for y in (0.7, -0.7)]
-        memory.observe(Observation(stamp_ns=(5 + step) * NS, T_map_cam=T, detections=tuple(detections)))
+        memory.observe(
+            Observation(stamp_ns=(5 + step) * NS, T_map_cam=T, detections=tuple(detections))
+        )
 
     assert len(memory.entities()) == 2
 
@@ -280,7 +284,9 @@ def test_recall_finds_by_word_place_and_time(memory):
     assert labels(near_map=(2, 0.8), radius_m=0.5) == ["red ball"]
     assert labels(label="ball", since_ns=50 * NS) == ["red ball"]
     assert labels(kind=QueryKind.NEAR, label="cup", radius_m=1.5) == ["red ball"]
-    assert [h.value if hasattr(h, "value") else 1 for h in memory.recall(Query(kind=QueryKind.COUNT))]
+    assert [
+        h.value if hasattr(h, "value") else 1 for h in memory.recall(Query(kind=QueryKind.COUNT))
+    ]
 
 
 def test_a_shorter_recall_is_the_beginning_of_a_longer_one(memory):
@@ -307,7 +313,9 @@ def test_where_it_was_then_is_not_where_it_is_now(memory):
 
 
 def test_what_was_told_is_found_by_its_words(memory):
-    for i, text in enumerate(["the keys are in the box", "the mail came", 'a "quoted* word OR not']):
+    for i, text in enumerate(
+        ["the keys are in the box", "the mail came", 'a "quoted* word OR not']
+    ):
         memory.observe(Observation(stamp_ns=i, text=text))
 
     def told(words):
@@ -357,7 +365,9 @@ def test_a_move_of_the_world_moves_every_answer(tmp_path):
 
 def test_a_route_leads_through_what_was_seen_to_be_free(memory):
     for step in range(31):
-        memory.observe(ball_observation(step * NS, {}, T_map_cam=camera(x=-2.0, yaw_rad=0.2 * step)))
+        memory.observe(
+            ball_observation(step * NS, {}, T_map_cam=camera(x=-2.0, yaw_rad=0.2 * step))
+        )
 
     path = memory.route((-2.0, 0.0, 0.0), (0.5, 0.3), radius_m=0.2)
 

@@ -81,7 +81,9 @@ def test_a_batch_of_rays_is_the_union_of_its_rays(rng):
     for point in points:
         loop.add(loop.trace(point[None], origin), stamp_ns=0)
 
-    assert cells(batch.occupied()) | cells(batch.free()) == cells(loop.occupied()) | cells(loop.free())
+    assert cells(batch.occupied()) | cells(batch.free()) == cells(loop.occupied()) | cells(
+        loop.free()
+    )
 
 
 def test_the_order_of_unclamped_scans_does_not_matter(rng):
@@ -179,7 +181,10 @@ def test_a_slice_is_occupied_where_anything_in_it_is(rng):
         xy = (inside[:, :2] - grid.origin_map) / grid.resolution_m
         return {(int(y), int(x)) for x, y in xy}
 
-    occupied, known = columns(octree.occupied()), columns(octree.free()) | columns(octree.occupied())
+    occupied, known = (
+        columns(octree.occupied()),
+        columns(octree.free()) | columns(octree.occupied()),
+    )
     assert {tuple(c) for c in np.argwhere(grid.values == 100).tolist()} == occupied
     assert {tuple(c) for c in np.argwhere(grid.values != -1).tolist()} == known
 

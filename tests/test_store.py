@@ -41,9 +41,11 @@ def test_a_reader_asks_while_the_writer_writes(tmp_path):
 
 
 def test_a_second_writer_is_told_who_holds_the_memory(tmp_path):
-    with Memory.open(tmp_path / "a.rmem"):
-        with pytest.raises(StoreLockedError, match=f"process {os.getpid()}"):
-            Memory.open(tmp_path / "a.rmem")
+    with (
+        Memory.open(tmp_path / "a.rmem"),
+        pytest.raises(StoreLockedError, match=f"process {os.getpid()}"),
+    ):
+        Memory.open(tmp_path / "a.rmem")
 
     Memory.open(tmp_path / "a.rmem").close()
 
@@ -91,7 +93,9 @@ def test_a_newer_schema_is_refused(tmp_path):
             Memory.open(path, mode)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "zip", "schema": 1}', '{"format": "rmem"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"format": "zip", "schema": 1}', '{"format": "rmem"}']
+)
 def test_a_broken_manifest_is_refused(tmp_path, text):
     path = tmp_path / "a.rmem"
     Memory.open(path).close()
@@ -131,7 +135,7 @@ def test_any_prefix_and_any_flipped_byte_of_a_brick_file_is_refused(tmp_path, rn
     brick_files.write(tmp_path / "a.brk", _bricks(rng))
     data = (tmp_path / "a.brk").read_bytes()
 
-    for size in [*range(0, 24), *rng.integers(24, len(data), 50).tolist()]:
+    for size in [*range(24), *rng.integers(24, len(data), 50).tolist()]:
         (tmp_path / "b.brk").write_bytes(data[:size])
         with pytest.raises(StoreCorruptError):
             brick_files.read(tmp_path / "b.brk")

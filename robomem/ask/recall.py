@@ -70,8 +70,14 @@ class Recaller:
             return [self._event(row) for row in self.records.events.select()]
 
     def _recall_entities(self, query: Query) -> list[Hit]:
-        found = [self._as_of(entity, query) for entity in self.entities() if _is_named(entity, query)]
-        hits = [_entity_hit(*pair) for pair in found if pair is not None and _is_near(pair[1].p_map, query)]
+        found = [
+            self._as_of(entity, query) for entity in self.entities() if _is_named(entity, query)
+        ]
+        hits = [
+            _entity_hit(*pair)
+            for pair in found
+            if pair is not None and _is_near(pair[1].p_map, query)
+        ]
         wanted = fold(query.label or "")
         return sorted(
             hits,
@@ -153,7 +159,7 @@ class Recaller:
         """Return the events that overlap the time span, in order of time, filtered by name and place."""
         marks = ", ".join("?" * len(kinds))
         rows = self.records.events.select(
-            f"kind IN ({marks}) AND until_ns >= ? AND stamp_ns <= ?",  # noqa: S608 - only question marks
+            f"kind IN ({marks}) AND until_ns >= ? AND stamp_ns <= ?",
             *kinds,
             query.since_ns or 0,
             2**63 - 1 if query.until_ns is None else query.until_ns,
@@ -183,7 +189,7 @@ class Recaller:
             stamp_ns=min(event.until_ns, query.until_ns),
             keyframe_id=event.keyframe_id,
             p_map=event.p_map,
-            T_map_kf=self._T_map_kf(event.keyframe_id),
+            T_map_kf=self._pose(event.keyframe_id),
         )
 
     def _evidence(self, entity: Entity) -> Evidence:
@@ -192,12 +198,12 @@ class Recaller:
             score=entity.confidence,
             text=f"{entity.label}, seen {entity.sightings} times",
             keyframe_id=entity.keyframe_id,
-            T_map_kf=self._T_map_kf(entity.keyframe_id),
+            T_map_kf=self._pose(entity.keyframe_id),
             p_map=entity.p_map,
         )
 
     def _entity(self, row: EntityRow) -> Entity:
-        T_map_kf = self._T_map_kf(row.keyframe_id)
+        T_map_kf = self._pose(row.keyframe_id)
         assert T_map_kf is not None
         return Entity(
             entity_id=row.entity_id,
@@ -234,17 +240,17 @@ class Recaller:
             score=score,
             text=event.text,
             keyframe_id=event.keyframe_id,
-            T_map_kf=self._T_map_kf(event.keyframe_id),
+            T_map_kf=self._pose(event.keyframe_id),
             p_map=event.p_map,
         )
         return Hit(score=score, evidence=evidence, event=event)
 
-    def _T_map_kf(self, keyframe_id: int | None) -> Array | None:
+    def _pose(self, keyframe_id: int | None) -> Array | None:
         row = None if keyframe_id is None else self.records.keyframes.get(keyframe_id)
         return row.T_map_kf.reshape(4, 4) if row else None
 
     def _p_map(self, keyframe_id: int | None, p_kf: Vector | None) -> Vector | None:
-        T_map_kf = self._T_map_kf(keyframe_id)
+        T_map_kf = self._pose(keyframe_id)
         return None if T_map_kf is None or p_kf is None else transform(T_map_kf, p_kf)
 
 

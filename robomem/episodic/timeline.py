@@ -35,15 +35,14 @@ class Timeline:
             self._begin(self._event(EventKind.SEEN, row, stamp_ns=row.last_seen_ns, source=source))
             return
         until_ns = max(current.until_ns, row.last_seen_ns)
-        self._begin(
-            replace(current, until_ns=until_ns, keyframe_id=row.keyframe_id, p_kf=row.p_kf)
-        )
+        self._begin(replace(current, until_ns=until_ns, keyframe_id=row.keyframe_id, p_kf=row.p_kf))
 
     def missing(self, row: EntityRow, *, stamp_ns: int, source: str) -> None:
         """Log that a thing was looked for in vain, at the place where it was last seen."""
         self._records.events.save(
             replace(
-                self._event(EventKind.MISSING, row, stamp_ns=stamp_ns, source=source), until_ns=stamp_ns
+                self._event(EventKind.MISSING, row, stamp_ns=stamp_ns, source=source),
+                until_ns=stamp_ns,
             )
         )
 
@@ -110,7 +109,7 @@ class Timeline:
         if entity_id not in self._current:
             marks = ", ".join("?" * len(SIGHTING_KINDS))
             rows = self._records.events.select(
-                f"entity_id = ? AND kind IN ({marks})",  # noqa: S608 - only question marks
+                f"entity_id = ? AND kind IN ({marks})",
                 entity_id,
                 *SIGHTING_KINDS,
             )

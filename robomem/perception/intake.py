@@ -40,7 +40,10 @@ def judge_stamp(
         return Verdict(Reason.STAMP_BACKWARDS, pending_ns)
     if ahead_s <= config.max_stamp_jump_s:
         return Verdict(None)
-    if pending_ns is not None and 0 <= (stamp_ns - pending_ns) / NS_PER_S <= config.max_stamp_jump_s:
+    if (
+        pending_ns is not None
+        and 0 <= (stamp_ns - pending_ns) / NS_PER_S <= config.max_stamp_jump_s
+    ):
         return Verdict(None)
     return Verdict(Reason.STAMP_JUMP, stamp_ns)
 

@@ -63,7 +63,9 @@ def _measure(look: Look, p_cam: Points) -> NDArray[np.float64] | None:
     """Return the depth measured towards every point; None unless all are in the image and measured."""
     uv_px = project(p_cam, look.K)
     height, width = look.depth_m.shape
-    if not (np.isfinite(uv_px).all() and (uv_px >= 0).all() and (uv_px < (width - 1, height - 1)).all()):
+    if not (
+        np.isfinite(uv_px).all() and (uv_px >= 0).all() and (uv_px < (width - 1, height - 1)).all()
+    ):
         return None
     u, v = np.rint(uv_px).astype(np.intp).T
     measured_m = look.depth_m[v, u].astype(np.float64)

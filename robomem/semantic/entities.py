@@ -201,7 +201,9 @@ class EntityTracker:
             self._records.sightings.save(replace(sighting, entity_id=old.entity_id))
         self._drop(new.entity_id)
         self._save(row)
-        return News(NewsKind.MOVED, replace(row, first_seen_ns=new.first_seen_ns), old, new.entity_id)
+        return News(
+            NewsKind.MOVED, replace(row, first_seen_ns=new.first_seen_ns), old, new.entity_id
+        )
 
     def _drop_stale(self, stamp_ns: int) -> None:
         oldest_ns = stamp_ns - self._config.tentative_s * 1e9

@@ -3,7 +3,6 @@
 import heapq
 from collections.abc import Iterator
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,7 +46,9 @@ def plan(
         start = _nearest(traversable, start, reach=radius_m / grid.resolution_m, what="the start")
     reach = standoff_m / grid.resolution_m
     if standoff_m == 0 and not _contains(traversable, goal):
-        raise UnreachableError(f"{goal_map} is not known to be free for a robot of {radius_m} m radius")
+        raise UnreachableError(
+            f"{goal_map} is not known to be free for a robot of {radius_m} m radius"
+        )
     path = _shorten(_search(traversable, start, goal, reach), traversable)
     return np.array([_centre(grid, cell) for cell in path])
 
@@ -75,7 +76,9 @@ def _free_cells(grid: OccupancyGrid, driven_map: Points | None, radius_m: float)
     rows, columns = np.indices(free.shape)
     for x, y in np.unique(np.round(driven_map[:, :2], 1), axis=0):
         row, column = _cell(grid, (x, y))
-        disc = (rows - row) ** 2 + (columns - column) ** 2 <= (radius_m / grid.resolution_m + 1) ** 2
+        disc = (rows - row) ** 2 + (columns - column) ** 2 <= (
+            radius_m / grid.resolution_m + 1
+        ) ** 2
         free |= disc & (grid.values == -1)
     return free
 
@@ -120,22 +123,18 @@ def _shorten(path: list[Cell], traversable: Cells) -> list[Cell]:
     corners, i = [path[0]], 0
     while i < len(path) - 1:
         j = len(path) - 1
-        while j > i + 1 and not _is_line_free(traversable, *path[i], *path[j]):
+        while j > i + 1 and not _is_line_free(traversable, path[i], path[j]):
             j -= 1
         corners.append(path[j])
         i = j
     return corners
 
 
-@nb.njit(cache=True)
-def _is_line_free(traversable: Cells, row0: int, column0: int, row1: int, column1: int) -> bool:
-    steps = 2 * max(abs(row1 - row0), abs(column1 - column0), 1)
-    for i in range(steps + 1):
-        row = int(np.rint(row0 + (row1 - row0) * i / steps))
-        column = int(np.rint(column0 + (column1 - column0) * i / steps))
-        if not traversable[row, column]:
-            return False
-    return True
+def _is_line_free(traversable: Cells, a: Cell, b: Cell) -> bool:
+    """Tell whether every cell on the line between two cells' centres is free."""
+    steps = 2 * max(abs(b[0] - a[0]), abs(b[1] - a[1]), 1)
+    rows, columns = np.rint(np.linspace(a, b, steps + 1)).astype(np.intp).T
+    return bool(traversable[rows, columns].all())
 
 
 def _nearest(traversable: Cells, cell: Cell, *, reach: float, what: str) -> Cell:

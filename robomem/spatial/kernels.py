@@ -5,11 +5,14 @@ brick of 8x8x8: bit x + 8 y of word z. The rest, shifted to be positive, is inte
 Morton key, so a brick's parent in the octree is `key >> 3`.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.geometry import Points
+from robomem.geometry import Depth, Points, Pose
 
 KEY_BITS = 21
 KEY_OFFSET = 1 << (KEY_BITS - 1)  # bricks -2**20 .. 2**20 - 1 along each axis
@@ -19,7 +22,13 @@ Keys = NDArray[np.int64]
 Masks = NDArray[np.uint64]  # (N, 8): one bit a voxel
 LogOdds = NDArray[np.int16]  # (N, 512)
 
-_jit = nb.njit(cache=True, nogil=True, error_model="numpy")
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def _jit(function: Kernel) -> Kernel:
+    """Compile a function at its first call, once for all processes; its type stays what it was."""
+    compiled: Kernel = nb.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return compiled
 
 
 @_jit
@@ -87,6 +96,30 @@ def find_or_add(table_keys: Keys, table_slots: NDArray[np.int32], key: int, new_
     table_keys[i] = key
     table_slots[i] = new_slot
     return new_slot
+
+
+@_jit
+def place_depth(depth_m: Depth, K: NDArray[np.float64], T_map_cam: Pose, beyond_m: float) -> Points:
+    """Return the returns (N, 3) of a depth image in map; NaN is left out, depth ends at `beyond_m`."""
+    height, width = depth_m.shape
+    points = np.empty((height * width, 3), np.float64)
+    count = 0
+    for v in range(height):
+        for u in range(width):
+            z = np.float64(depth_m[v, u])
+            if not z > 0:
+                continue
+            z = min(z, beyond_m)
+            x, y = (u - K[0, 2]) / K[0, 0] * z, (v - K[1, 2]) / K[1, 1] * z
+            for a in range(3):
+                points[count, a] = (
+                    T_map_cam[a, 0] * x
+                    + T_map_cam[a, 1] * y
+                    + T_map_cam[a, 2] * z
+                    + T_map_cam[a, 3]
+                )
+            count += 1
+    return points[:count]
 
 
 @_jit
@@ -219,7 +252,11 @@ def add_bricks(
 
 @_jit
 def look_up(
-    points: Points, voxel_size: float, table_keys: Keys, table_slots: NDArray[np.int32], log_odds: LogOdds
+    points: Points,
+    voxel_size: float,
+    table_keys: Keys,
+    table_slots: NDArray[np.int32],
+    log_odds: LogOdds,
 ) -> NDArray[np.int16]:
     """Return the stored value at every point (N, 3); 0 where it is unknown."""
     values = np.zeros(len(points), np.int16)

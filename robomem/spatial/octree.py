@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robomem.config import SpatialConfig
-from robomem.geometry import Points
+from robomem.geometry import Depth, Points, Pose
 from robomem.spatial import kernels
 from robomem.spatial.kernels import EMPTY, KEY_OFFSET, Keys, LogOdds, Masks
 
@@ -92,6 +92,11 @@ class Octree:
                 return MapDelta(s.keys[:count].copy(), s.hit[:count].copy(), s.free[:count].copy())
             self._scratch = _Scratch(2 * len(s.keys))
 
+    def place_depth(self, depth_m: Depth, K: NDArray[np.float64], T_map_cam: Pose) -> Points:
+        """Return the returns (N, 3) in map of a depth image (H, W); inf becomes one out of range."""
+        beyond_m = 2 * self.config.max_range_m
+        return kernels.place_depth(np.ascontiguousarray(depth_m), K, T_map_cam, beyond_m)
+
     def add(self, delta: MapDelta, *, stamp_ns: int) -> None:
         """Fuse what `trace` saw."""
         slots = self._slots_of(delta.keys)
@@ -124,7 +129,8 @@ class Octree:
         """Measure the free and the occupied space."""
         values, voxel_m3 = self._log_odds[: self._count], self.config.voxel_size_m**3
         return Volume(
-            free_m3=int((values < 0).sum()) * voxel_m3, occupied_m3=int((values > 0).sum()) * voxel_m3
+            free_m3=int((values < 0).sum()) * voxel_m3,
+            occupied_m3=int((values > 0).sum()) * voxel_m3,
         )
 
     def slice_2d(self, z_min_m: float, z_max_m: float) -> OccupancyGrid:

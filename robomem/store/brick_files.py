@@ -1,7 +1,7 @@
 """Brick files: immutable, checksummed blocks of the map. A later file's bricks replace an earlier one's.
 
-    header   magic "RMBRICK1", count uint64, CRC-32 of the payload uint32, little-endian
-    payload  zlib of keys int64 (N,), stamps int64 (N,), log-odds int16 (N, 512)
+header   magic "RMBRICK1", count uint64, CRC-32 of the payload uint32, little-endian
+payload  zlib of keys int64 (N,), stamps int64 (N,), log-odds int16 (N, 512)
 """
 
 import struct

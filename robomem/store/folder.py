@@ -1,11 +1,11 @@
 """The folder itself: what makes it a memory, its version, its settings and its one writer.
 
-    house.rmem/
-      robomem.json     format, schema version, settings
-      records.sqlite   everything but images and bricks (tables.py)
-      bricks/*.brk     the map (brick_files.py)
-      images/ab/*.png  depth and colour of keyframes, by digest (images.py)
-      writer.lock      held by the one process that writes
+house.rmem/
+  robomem.json     format, schema version, settings
+  records.sqlite   everything but images and bricks (tables.py)
+  bricks/*.brk     the map (brick_files.py)
+  images/ab/*.png  depth and colour of keyframes, by digest (images.py)
+  writer.lock      held by the one process that writes
 """
 
 import fcntl
@@ -48,7 +48,9 @@ def write_manifest(path: Path, config: Config) -> None:
 def read_manifest(path: Path) -> Config:
     """Return the settings of a memory; raises when the folder is none, or is too new."""
     if not path.exists():
-        raise StoreError(f"{path} does not exist: make a memory with `robomem replay RECORDING -o {path}`")
+        raise StoreError(
+            f"{path} does not exist: make a memory with `robomem replay RECORDING -o {path}`"
+        )
     if not (path / MANIFEST).is_file():
         raise StoreCorruptError(f"{path} is no memory: it has no {MANIFEST}")
     try:

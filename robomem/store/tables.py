@@ -123,7 +123,9 @@ class DeltaRow:
 class Table(Generic[Row]):
     """One table of rows of one dataclass; the first `key_columns` fields are its primary key."""
 
-    def __init__(self, db: sqlite3.Connection, row_type: type[Row], *, key_columns: int = 1) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, row_type: type[Row], *, key_columns: int = 1
+    ) -> None:
         self._db = db
         self._row_type = row_type
         self._name = row_type.__name__.removesuffix("Row").lower()
@@ -137,7 +139,11 @@ class Table(Generic[Row]):
         """Make the table where it is absent."""
         columns = ", ".join(self._columns)
         keys = ", ".join(self._keys)
-        rowid = "" if self._columns[0].endswith("INTEGER") and len(self._keys) == 1 else " WITHOUT ROWID"
+        rowid = (
+            ""
+            if self._columns[0].endswith("INTEGER") and len(self._keys) == 1
+            else " WITHOUT ROWID"
+        )
         self._db.execute(
             f"CREATE TABLE IF NOT EXISTS {self._name} ({columns}, PRIMARY KEY ({keys})){rowid}"
         )
@@ -171,10 +177,12 @@ class Table(Generic[Row]):
     def count(self, where: str = "1", *values: object) -> int:
         """Count the rows that satisfy an SQL condition."""
         return int(
-            self._db.execute(f"SELECT count(*) FROM {self._name} WHERE {where}", values).fetchone()[0]
+            self._db.execute(f"SELECT count(*) FROM {self._name} WHERE {where}", values).fetchone()[
+                0
+            ]
         )
 
-    def hash_into(self, digest: "hashlib._Hash") -> None:
+    def hash_into(self, digest: "hashlib.blake2b") -> None:
         """Feed every row to a hash, by key."""
         keys = ", ".join(self._keys)
         for record in self._db.execute(f"SELECT * FROM {self._name} ORDER BY {keys}"):
@@ -252,12 +260,16 @@ class Records:
     def rejections(self) -> dict[str, int]:
         """Return how many observations were rejected, by reason."""
         return dict(
-            self._db.execute("SELECT reason, sum(count) FROM rejection GROUP BY reason ORDER BY reason")
+            self._db.execute(
+                "SELECT reason, sum(count) FROM rejection GROUP BY reason ORDER BY reason"
+            )
         )
 
     def position(self, recording: str) -> int:
         """Return the number of items of a recording that were taken in."""
-        row = self._db.execute("SELECT next FROM cursor WHERE recording = ?", (recording,)).fetchone()
+        row = self._db.execute(
+            "SELECT next FROM cursor WHERE recording = ?", (recording,)
+        ).fetchone()
         return int(row[0]) if row else 0
 
     def set_position(self, recording: str, position: int) -> None:
@@ -299,7 +311,7 @@ class Records:
         sql = "SELECT rowid, -bm25(event_text) FROM event_text WHERE event_text MATCH ?"
         return dict(self._db.execute(sql, (match,))) if match else {}
 
-    def hash_into(self, digest: "hashlib._Hash") -> None:
+    def hash_into(self, digest: "hashlib.blake2b") -> None:
         """Feed all that is remembered to a hash; not how it came in (cursors, rejections)."""
         for table in (self.sources, self.keyframes, self.entities, self.events, self.sightings):
             table.hash_into(digest)
@@ -322,8 +334,8 @@ class Records:
 
 
 SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS rejection "
-    "(source TEXT, reason TEXT, count INTEGER, PRIMARY KEY (source, reason)) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS rejection
+    (source TEXT, reason TEXT, count INTEGER, PRIMARY KEY (source, reason)) WITHOUT ROWID""",
     "CREATE TABLE IF NOT EXISTS cursor (recording TEXT PRIMARY KEY, next INTEGER) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS brick_file (name TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
@@ -383,6 +395,8 @@ def _sql_type(hint: object) -> str:
 
 def _decoder(hint: object) -> Any:
     plain = _plain_type(hint)
-    if plain in (bool, bytes, float, int, str) or (isinstance(plain, type) and issubclass(plain, str)):
+    if plain in (bool, bytes, float, int, str) or (
+        isinstance(plain, type) and issubclass(plain, str)
+    ):
         return plain
     return lambda blob: np.frombuffer(blob, "<f8").astype(np.float64)

@@ -1,0 +1,227 @@
+"""From one observation to what is remembered of it: the pipeline, on one page.
+
+    judge       may it come in?                     perception.intake
+    anchor      which keyframe does it hang on?     spatial.keyframes
+    recognise   which things are seen, or gone?     semantic.entities
+    log         what happened?                      episodic.timeline
+    scan        which space is free, which solid?   spatial.octree
+
+All of it runs inside one transaction of the caller; after a rollback, make a new observer.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from robomem.config import Config
+from robomem.episodic.timeline import Timeline
+from robomem.errors import Reason
+from robomem.geometry import Pose, transform
+from robomem.perception import intake
+from robomem.semantic.absence import Look
+from robomem.semantic.entities import EntityTracker, Glance, News, NewsKind
+from robomem.semantic.lifting import lift
+from robomem.spatial.keyframes import needs_keyframe
+from robomem.spatial.octree import MapDelta
+from robomem.spatial.stored_map import StoredMap
+from robomem.store.images import ImageFiles
+from robomem.store.tables import KeyframeRow, Records, SourceRow, keyframe_of
+from robomem.types import Keyframe, Observation, Receipt, Vector
+
+# A place counts as free before a thing appeared there if most of this little cube around it was.
+NOVELTY_OFFSETS_M = 0.05 * np.stack(np.meshgrid(*[(-1, 0, 1)] * 3), axis=-1).reshape(-1, 3)
+NOVELTY_LOG_ODDS = -0.5  # passed through more than once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """The receipt, and the scan to add to the map once the transaction is done."""
+
+    receipt: Receipt
+    delta: MapDelta | None = None
+    seq: int = 0
+
+
+class Observer:
+    """Takes observations in; its state is what the records hold."""
+
+    def __init__(
+        self, records: Records, stored_map: StoredMap, images: ImageFiles, config: Config
+    ) -> None:
+        self._records = records
+        self._map = stored_map
+        self._images = images
+        self._config = config
+        last = records.keyframes.last()
+        self._keyframe = keyframe_of(last) if last else None
+        self._timeline = Timeline(records, config.episodic)
+        self._tracker = EntityTracker(
+            records,
+            config.semantic,
+            keyframe_of=self._keyframe_by_id,
+            is_known_free=self._is_known_free,
+        )
+
+    def take_in(self, observation: Observation) -> Outcome:
+        """Write down all that an observation says, or count why it is rejected."""
+        source = self._records.sources.get(observation.source)
+        T_map_cam = _pose_in_map(observation)
+        rejected = self._judge(observation, source, T_map_cam)
+        if rejected is not None:
+            self._records.reject(observation.source, rejected)
+            return Outcome(Receipt(None, rejected=rejected))
+        seq = self._records.next_id("observation")
+        self._records.sources.save(_advanced(source, observation, T_map_cam))
+        last = self._keyframe
+        if T_map_cam is not None:
+            self._keyframe = self._anchor(observation, T_map_cam)
+        self._listen(observation)
+        keyframe, delta = self._keyframe, None
+        if T_map_cam is not None and keyframe is not None:
+            self._recognise(observation, T_map_cam, keyframe)
+            delta = self._scan(observation, T_map_cam, seq)
+        if keyframe is None:
+            return Outcome(Receipt(None), delta, seq)
+        is_new = last is None or last.keyframe_id != keyframe.keyframe_id
+        return Outcome(Receipt(keyframe.keyframe_id, is_new_keyframe=is_new), delta, seq)
+
+    def _judge(
+        self, observation: Observation, source: SourceRow | None, T_map_cam: Pose | None
+    ) -> Reason | None:
+        if T_map_cam is not None and not (
+            intake.is_in_bounds(T_map_cam, self._config.intake)
+            and self._map.octree.can_hold(T_map_cam[:3, 3])
+        ):
+            return Reason.OUT_OF_BOUNDS
+        verdict = intake.judge_stamp(
+            observation.stamp_ns,
+            last_ns=source.last_stamp_ns if source else None,
+            pending_ns=source.pending_stamp_ns if source else None,
+            config=self._config.intake,
+        )
+        if source is not None and verdict.pending_stamp_ns != source.pending_stamp_ns:
+            self._records.sources.save(replace(source, pending_stamp_ns=verdict.pending_stamp_ns))
+        return verdict.rejected
+
+    def _anchor(self, observation: Observation, T_map_cam: Pose) -> Keyframe:
+        """Hang an observation on the current keyframe, or on a new one when the robot moved on."""
+        current, stamp_ns, source = self._keyframe, observation.stamp_ns, observation.source
+        if current is None or needs_keyframe(
+            current, T_map_cam, stamp_ns=stamp_ns, source=source, config=self._config.keyframes
+        ):
+            return self._make_keyframe(observation, T_map_cam)
+        row = self._records.keyframes.get(current.keyframe_id)
+        assert row is not None, "the current keyframe is stored"
+        row = replace(row, until_ns=max(row.until_ns, stamp_ns))
+        self._records.keyframes.save(row)
+        return keyframe_of(row)
+
+    def _make_keyframe(self, observation: Observation, T_map_cam: Pose) -> Keyframe:
+        depth_m, color = observation.depth_m, observation.color
+        if not self._config.store.keep_images:
+            depth_m = color = None
+        row = KeyframeRow(
+            keyframe_id=self._records.next_id("keyframe"),
+            stamp_ns=observation.stamp_ns,
+            until_ns=observation.stamp_ns,
+            T_map_kf=T_map_cam.reshape(16),
+            source=observation.source,
+            depth_digest=None if depth_m is None else self._images.put_depth(depth_m),
+            color_digest=None if color is None else self._images.put_color(color),
+        )
+        self._records.keyframes.save(row)
+        return keyframe_of(row)
+
+    def _listen(self, observation: Observation) -> None:
+        if observation.text:
+            self._timeline.told(
+                observation.text,
+                stamp_ns=observation.stamp_ns,
+                source=observation.source,
+                keyframe=self._keyframe,
+            )
+
+    def _recognise(self, observation: Observation, T_map_cam: Pose, keyframe: Keyframe) -> None:
+        """Match detections with the things believed in, and log what changed."""
+        glance = Glance(
+            stamp_ns=observation.stamp_ns,
+            keyframe=keyframe,
+            sightings=lift(observation, T_map_cam, min_score=self._config.semantic.min_score),
+            look=self._look(observation, T_map_cam),
+        )
+        for news in self._tracker.update(glance):
+            self._log(news, stamp_ns=observation.stamp_ns, source=observation.source)
+
+    def _look(self, observation: Observation, T_map_cam: Pose) -> Look | None:
+        if observation.depth_m is None or observation.K is None:
+            return None
+        # "No return" is only known to be free up to the range that the map believes.
+        reach_m = self._config.spatial.max_range_m
+        depth_m = np.where(np.isposinf(observation.depth_m), reach_m, observation.depth_m)
+        return Look(depth_m, observation.K, T_map_cam, bool(observation.detections))
+
+    def _log(self, news: News, *, stamp_ns: int, source: str) -> None:
+        if news.kind is NewsKind.FOUND:
+            self._timeline.found(news.row, source=source)
+        elif news.kind is NewsKind.SIGHTED:
+            self._timeline.sighted(news.row, source=source)
+        elif news.kind is NewsKind.MISSING:
+            self._timeline.missing(news.row, stamp_ns=stamp_ns, source=source)
+        else:
+            assert news.before is not None, "what moved was somewhere before"
+            assert news.absorbed_id is not None, "and was found as another"
+            self._timeline.moved(
+                news.row, before=news.before, absorbed_id=news.absorbed_id, source=source
+            )
+
+    def _scan(self, observation: Observation, T_map_cam: Pose, seq: int) -> MapDelta | None:
+        """Trace the depth image and the points, and journal what they say of the map."""
+        octree, returns_map = self._map.octree, []
+        if observation.depth_m is not None and observation.K is not None:
+            returns_map.append(octree.place_depth(observation.depth_m, observation.K, T_map_cam))
+        if observation.points_cam is not None:
+            returns_map.append(transform(T_map_cam, observation.points_cam))
+        if not returns_map:
+            return None
+        delta = octree.trace(np.concatenate(returns_map), T_map_cam[:3, 3])
+        self._map.journal(delta, seq=seq, stamp_ns=observation.stamp_ns)
+        return delta
+
+    def _keyframe_by_id(self, keyframe_id: int) -> Keyframe:
+        row = self._records.keyframes.get(keyframe_id)
+        assert row is not None, f"keyframe {keyframe_id} is referred to and absent"
+        return keyframe_of(row)
+
+    def _is_known_free(self, p_map: Vector) -> bool:
+        log_odds = self._map.octree.log_odds(p_map + NOVELTY_OFFSETS_M)
+        return bool((log_odds < NOVELTY_LOG_ODDS).mean() > 0.5)
+
+
+def _pose_in_map(observation: Observation) -> Pose | None:
+    if observation.T_map_cam is not None:
+        return observation.T_map_cam
+    if observation.T_odom_base is None:
+        return None
+    T_base_cam = np.eye(4) if observation.T_base_cam is None else observation.T_base_cam
+    return observation.T_odom_base @ T_base_cam  # odom starts as map; nothing tells them apart yet
+
+
+def _advanced(
+    source: SourceRow | None, observation: Observation, T_map_cam: Pose | None
+) -> SourceRow:
+    """Return the source after one more observation."""
+    stamp_ns = observation.stamp_ns
+    if source is None:
+        source = SourceRow(observation.source, stamp_ns, stamp_ns, None, 0, 0.0, None)
+    step_m = 0.0
+    if T_map_cam is not None and source.p_map is not None:
+        step_m = float(np.linalg.norm(T_map_cam[:3, 3] - source.p_map))
+    return replace(
+        source,
+        first_stamp_ns=min(source.first_stamp_ns, stamp_ns),
+        last_stamp_ns=max(source.last_stamp_ns, stamp_ns),
+        pending_stamp_ns=None,
+        observations=source.observations + 1,
+        path_length_m=source.path_length_m + step_m,
+        p_map=source.p_map if T_map_cam is None else T_map_cam[:3, 3].copy(),
+    )
