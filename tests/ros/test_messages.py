@@ -45,7 +45,7 @@ DETECTION = Detection(
 ENTITY = Entity(
     entity_id=7,
     label="red mug",
-    state="moved",
+    state="missing",
     p_map=POINT,
     size_m=SIZE,
     first_seen=STAMP,
@@ -103,7 +103,7 @@ FILLED = [
         limit=10,
     ),
     Recall.Response(hits=[EVIDENCE], entities=[ENTITY], error=""),
-    Route.Request(start_map=POINT, goal_map=POINT, radius_m=0.25),
+    Route.Request(start_map=POINT, goal_map=POINT, radius_m=0.25, standoff_m=0.5),
     Route.Response(path=Path(header=HEADER, poses=[PoseStamped(header=HEADER)]), error=""),
     Forget.Request(entity_ids=[7, 8]),
     Forget.Response(forgotten=2, error=""),
