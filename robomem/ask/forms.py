@@ -2,7 +2,7 @@
 
 A pattern is a regular expression for a whole question in lower case, from which the span of time,
 the coordinates and the limit were taken. `{thing}` is what is asked about; the other names in
-braces are the groups of words in WORDS. `(|...)` is optional.
+braces are the groups of words in WORDS. `(|...)` is optional, and taken wherever it can be.
 """
 
 import re
@@ -12,7 +12,7 @@ from robomem.types import QueryKind
 WORDS = {
     "who": "(?:i|you|we|the robot|it|they|anyone|anybody|someone|somebody)",
     "see": "(?:see|saw|seen|notice|noticed|spot|spotted|observe|observed|find|found|perceived?|detect|detected)",
-    "put": "(?:leave|left|put|place|placed|lose|lost|drop|dropped|forget|forgot)",
+    "put": "(?:leave|left|put|keep|kept|store|stored|place|placed|lose|lost|drop|dropped|forget|forgot)",
     "is": "(?:is|are|was|were|lies|lie|stands|stand)",
     "did": "(?:did|do|does|have|has|had|can|could)",
     "any": "(?:anything|something|everything|things?|objects?|items?|stuff|what|all things|all objects)",
@@ -54,13 +54,13 @@ _PATTERNS: tuple[tuple[QueryKind, str], ...] = (
     ),
     (
         QueryKind.VISITED,
-        r"(were|was|are|have|had|did) {who} (|last )(|{been} )(in|inside|to|past|{near})(| {thing})",
+        r"(were|was|have|had|did) {who} (|last )(|{been} )(in|inside|to|past|{near})(| {thing})",
     ),
-    (QueryKind.VISITED, r"did {who} {been}(| {thing})"),
+    (QueryKind.VISITED, r"(did|have|had|has) {who}(| last) {been}(| {thing})"),
     (QueryKind.VISITED, r"(|when {is} )(|the )last visit(| (to|of) {thing})"),
     (QueryKind.VISITED, r"where (were|was|are|have|had|did) {who}(| last)(| {been})"),
     # how many X
-    (QueryKind.COUNT, r"(how many|count(| of)|(|what is )(|the )(number|count) of) {thing}"),
+    (QueryKind.COUNT, r"(how many(| of)|count(| of)|(|what is )(|the )(number|count) of) {thing}"),
     # what did you see
     (QueryKind.SEEN, r"what (|has |have |had )(happened|occurred) (to|with) {thing}"),
     (
@@ -82,7 +82,7 @@ _PATTERNS: tuple[tuple[QueryKind, str], ...] = (
     ),
     (
         QueryKind.NEAR,
-        r"|(what|which)(| else| objects?| things?| items?) {is}(| there)|{is} there {any}",
+        r"(what|which)(| else| objects?| things?| items?) {is}(| there)|{is} there {any}",
     ),
     (
         QueryKind.NEAR,
@@ -90,7 +90,7 @@ _PATTERNS: tuple[tuple[QueryKind, str], ...] = (
     ),
     (QueryKind.NEAR, r"{is} there {any}(| else) {near} {thing}"),
     (QueryKind.NEAR, r"{did} {who} {see} {any}(| else) {near} {thing}"),
-    (QueryKind.NEAR, r"(|list |show |find |all )({any} |what {is} ){near} {thing}"),
+    (QueryKind.NEAR, r"(|list |show |find |all )(|{any} |what {is} ){near} {thing}"),
     (QueryKind.NEAR, r"(what|which objects|which things) (surrounds?|surrounded) {thing}"),
     # what changed
     (
@@ -130,7 +130,7 @@ _PATTERNS: tuple[tuple[QueryKind, str], ...] = (
     ),
     (
         QueryKind.TOLD,
-        r"(what|{any}) (did|does|has|have|had) {speaker} (say|said|tell|told|mention|mentioned)(| to)(| {who}| me| us)(| {about} {thing})",
+        r"(what|{any}) (did|has|have|had) {speaker} (say|said|tell|told|mention|mentioned)(| to)(| {who}| me| us)(| {about} {thing})",
     ),
     (
         QueryKind.TOLD,
@@ -147,12 +147,12 @@ _PATTERNS: tuple[tuple[QueryKind, str], ...] = (
     (QueryKind.WHERE, r"where {who} (|last )({see}|{put}) {thing}(| last)"),
     (QueryKind.WHERE, r"where {is}(| the) last time (|that ){who} {see} {thing}"),
     (QueryKind.WHERE, r"where ({is}|has|have|had|did) {thing}"),
-    (QueryKind.WHERE, r"where {thing} {is}"),
+    (QueryKind.WHERE, r"where {thing} {is}(| located| kept)"),
     (QueryKind.WHERE, r"{did} {who} (|last ){see} {thing}(| anywhere| around| somewhere)"),
     (QueryKind.WHERE, r"{is} there {thing}(| anywhere| around| somewhere)"),
     (
         QueryKind.WHERE,
-        r"(find|locate|show|find me|show me|search for|look for|looking for|search|look up|seek|have {who} got) {thing}",
+        r"(find me|show me|find|locate|show|search for|look for|looking for|search|look up|seek|have {who} got) {thing}",
     ),
     (
         QueryKind.WHERE,
@@ -165,9 +165,12 @@ _PATTERNS: tuple[tuple[QueryKind, str], ...] = (
     (QueryKind.WHERE, r"where {thing}"),
 )
 
+_OPTIONAL = re.compile(r"\(\|((?:[^()]|\([^()]*\))*)\)")
+
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern.format_map(WORDS))
+    greedy = _OPTIONAL.sub(r"(?:\1)?", pattern)
+    return re.compile(greedy.format_map(WORDS))
 
 
 FORMS = tuple((kind, _compiled(pattern)) for kind, pattern in _PATTERNS)

@@ -68,14 +68,15 @@ _TRAILING = re.compile(
 )
 _COUNT_TAIL = re.compile(
     rf" (?:have|has|had|did|do|can|could|are|were|was|is|exist)(?: {WORDS['who']}| there| been)*"
-    rf"(?: (?:{WORDS['see']}|know|remember|have|got|count|exist|recall))?(?: about| of)?$"
+    rf"(?: (?:{WORDS['see']}|know|remember|have|got|count|exist|recall|available|visible|present))?(?: about| of)?$"
 )
+# Words of a sentence, not of a name; "can" only at the beginning: a trash can is a thing.
 _NO_LABEL = re.compile(
-    r"(?:^|\s)(?:is|are|was|were|do|does|did|have|has|had|can|could|should|would|will|may|might|must|am"
-    r"|be|been|i|you|we|they|he|she|me|us|who|what|when|where|why|how|which|if|whether|it|see|saw|seen)(?!\S)"
+    r"^(?:can|could|should|would|will|may|might|must)\b|(?:^|\s)(?:is|are|was|were|am|be|been|do|does|did"
+    r"|have|has|had|i|you|we|they|he|she|me|who|what|when|where|why|how|which|if|whether|see|saw|seen)(?!\S)"
 )
 _RELATIONS = re.compile(
-    r" (?:on|in|inside|under|underneath|above|below|behind|near|next to|beside|by|between|in front of"
+    r"[ (](?:on|in|inside|under|underneath|above|below|behind|near|next to|beside|by|between|in front of"
     r"|on top of|close to|at|across from) (?:the|a|an|my|your|our|his|her|this|that|any|each)\b.*"
 )
 _NOBODY = re.compile(r"any(?:one|body)|some(?:one|body)|they|he|she|people|i|we|you|it")
@@ -109,7 +110,7 @@ def parse(question: str, *, now_ns: int, start_ns: int, timezone: str) -> Query:
     text, radius_m = _take_radius(text)
     text, near_map = _take_place(text)
     text, span = _take_span(text, timebase)
-    kind, thing, speaker_words = _match(text)
+    kind, thing, speaker_words = _match(text or ("what is" if near_map else ""))
     name = _name(thing, quotes, kind=kind)
     if span.is_point and kind in (QueryKind.WHERE, QueryKind.VISITED):
         span = Span(until_ns=span.until_ns)  # "where was X at 09:10": the last that was known then
@@ -243,23 +244,23 @@ def _name(thing: str | None, quotes: dict[str, str], *, kind: QueryKind) -> str 
         name = name[: match.start()]
     if re.fullmatch(WORDS["any"], name):
         return None
-    for mask, quoted in quotes.items():
-        name = name.replace(mask, quoted)
     if kind is not QueryKind.TOLD:
         _check_label(name)
+    for mask, quoted in quotes.items():
+        name = name.replace(mask, quoted)
     return name
 
 
 def _check_label(name: str) -> None:
     """Refuse what is no name of one thing, rather than look for it in vain."""
-    if not name or _NO_LABEL.search(name):
-        raise _not_understood(name)
     relation = _RELATIONS.search(name)
     if relation:
         raise QueryError(
             f"I cannot narrow by {relation[0].strip()!r}: name one thing, or a place as "
             '"near (x, y)"; put a name with such words in double quotes'
         )
+    if not name or _NO_LABEL.search(name) or re.fullmatch(WORDS["near"], name):
+        raise _not_understood(name)
     if re.search(r" (?:and|or) (?:the|a|an|my|your)\b", name):
         raise QueryError(f"{name!r} is more than one thing: ask for one at a time")
 

@@ -28,6 +28,8 @@ _IRREGULAR = {
     "shoes": "shoe",
     "toes": "toe",
     "canoes": "canoe",
+    "potatoes": "potato",
+    "tomatoes": "tomato",
 }
 # Plurals that end in -ies of words that end in -ie; every other -ies is a -y.
 _IE_PLURAL = re.compile(r"cookies|movies|brownies|hoodies|smoothies|selfies|zombies|pixies|beanies")
