@@ -194,10 +194,8 @@ class Octree:
         keys, _, log_odds = self.bricks()
         brick, voxel = np.nonzero(log_odds > 0 if positive else log_odds < 0)
         offsets = np.stack([voxel & 7, (voxel >> 3) & 7, voxel >> 6], axis=-1)
-        centres: Points = (
-            kernels.brick_origins(keys)[brick] + offsets + 0.5
-        ) * self.config.voxel_size_m
-        return centres
+        voxels = kernels.brick_origins(keys)[brick] + offsets
+        return np.asarray((voxels + 0.5) * self.config.voxel_size_m, dtype=np.float64)
 
     def _slots_of(self, keys: Keys) -> NDArray[np.int32]:
         self._reserve(self._count + len(keys))
