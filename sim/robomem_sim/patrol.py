@@ -14,7 +14,7 @@ Vector = NDArray[np.float64]
 GRID_CELLS = 4  # candidates stand this many cells apart
 NEAREST_M, FARTHEST_M = 0.8, 2.7  # from a thing, in the floor plane
 LOWEST, HIGHEST = np.tan(np.deg2rad([-40.0, 10.0]))  # slopes of sight that lie inside the image
-MIN_POINTS = 4  # of the 7 probed on a thing
+MIN_FRACTION = 0.6  # of the rays to a thing that have to end on it
 STOP_SHORT_M = 0.1
 OTHER_ROOM_M = 4.0  # counts as extra distance, so that a room is finished first
 
@@ -47,13 +47,14 @@ def _candidates(free_space: FreeSpace) -> XY:
 
 
 def _sees_thing(scene: Scene, eyes: Vector, thing: Thing) -> NDArray[np.bool_]:
-    """Tell which eyes (N, 3) see most of a thing."""
-    offsets = np.vstack([np.zeros(3), np.eye(3), -np.eye(3)]) * (thing.size_m * 0.4)
-    hits = np.zeros(len(eyes), dtype=int)
-    for probe in thing.p_map + offsets:
-        _, faces = scene.cast(eyes, probe - eyes)
-        hits += scene.thing_ids(faces) == thing.thing_id
-    return (hits >= MIN_POINTS) & _is_well_placed(eyes, thing.p_map)
+    """Tell which eyes (N, 3) see most of a thing: rays to points inside its parts end on it."""
+    offsets = 0.4 * np.vstack([np.zeros(3), np.eye(3), -np.eye(3)])
+    probes = np.vstack([part.center + offsets * part.size for part in thing.parts])
+    rays = probes[:, None] - eyes
+    _, faces = scene.cast(np.broadcast_to(eyes, rays.shape).reshape(-1, 3), rays.reshape(-1, 3))
+    hits = (scene.thing_ids(faces) == thing.thing_id).reshape(rays.shape[:2])
+    is_clear: NDArray[np.bool_] = hits.mean(axis=0) >= MIN_FRACTION
+    return is_clear & _is_well_placed(eyes, thing.p_map)
 
 
 def _sees_place(scene: Scene, eyes: Vector, place: Vector) -> NDArray[np.bool_]:

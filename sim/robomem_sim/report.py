@@ -14,6 +14,7 @@ from robomem_sim.robot import ROBOT_RADIUS_M
 from robomem_sim.scenario import REACH_M, AnswerLike, Scenario
 
 STANDOFF_M = 0.6
+SAFETY_M = 0.05  # a voxel: better than that the memory does not know where things end
 COLUMNS = "question", "answer", "truth", "ok"
 WIDTHS = 44, 62, 48, 3
 LEGEND_CHARS = 115
@@ -67,7 +68,7 @@ def conclude(
         route = (plan or memory.route)(
             scenario.position_map,
             _goal(rows[0]),
-            radius_m=ROBOT_RADIUS_M,
+            radius_m=ROBOT_RADIUS_M + SAFETY_M,
             standoff_m=STANDOFF_M,
         )
     except UnreachableError as err:

@@ -11,26 +11,11 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from robomem.geometry import Depth, Pose, quaternion_from_rotation
+from robomem.io.bag_messages import VISION_MSGS
 from robomem.types import Detection
 
 MM_PER_M = 1000.0
 JPEG_QUALITY = 90
-
-# https://github.com/ros-perception/vision_msgs, branch ros2 (4.x), the part that is used here.
-VISION_MSGS = {
-    "vision_msgs/msg/ObjectHypothesis": "string class_id\nfloat64 score\n",
-    "vision_msgs/msg/ObjectHypothesisWithPose": (
-        "vision_msgs/ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose\n"
-    ),
-    "vision_msgs/msg/BoundingBox3D": "geometry_msgs/Pose center\ngeometry_msgs/Vector3 size\n",
-    "vision_msgs/msg/Detection3D": (
-        "std_msgs/Header header\nvision_msgs/ObjectHypothesisWithPose[] results\n"
-        "vision_msgs/BoundingBox3D bbox\nstring id\n"
-    ),
-    "vision_msgs/msg/Detection3DArray": (
-        "std_msgs/Header header\nvision_msgs/Detection3D[] detections\n"
-    ),
-}
 
 
 def vision_typestore() -> Typestore:

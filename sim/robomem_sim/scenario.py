@@ -30,7 +30,7 @@ from robomem.geometry import Points
 from robomem.types import Observation
 from robomem_sim.house import Thing
 from robomem_sim.robot import ROBOT_RADIUS_M
-from robomem_sim.run import Frame, Simulation
+from robomem_sim.run import Frame, Simulation, SimulationSettings
 
 TOLERANCE_M = 0.3
 TOLERANCE_S = 35.0  # a keyframe is at most 30 s apart from the next
@@ -122,9 +122,9 @@ class DriveResult:
 class Scenario:
     """Two patrols with a change between them. Call its verbs once each, in the order of the module."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, settings: SimulationSettings | None = None) -> None:
         self.seed = seed
-        self.simulation = Simulation(seed)
+        self.simulation = Simulation(seed, settings)
         self._rng = np.random.default_rng([seed, 3])
         self._track: list[tuple[int, NDArray[np.float64]]] = []  # stamps and positions (2,) in map
         self._before: Thing = self.simulation.house.named(MOVED_LABEL)
@@ -238,7 +238,10 @@ class Scenario:
         return Check(
             question=f"when were you last near the {thing.label}?",
             expected_text=f"at {_clock(last_ns)} UTC",
-            is_right=lambda answer: abs(answer.evidence[0].stamp_ns - last_ns) <= TOLERANCE_S * 1e9,
+            is_right=lambda answer: any(
+                abs(evidence.stamp_ns - last_ns) <= TOLERANCE_S * 1e9
+                for evidence in answer.evidence[:1]
+            ),
         )
 
     def _told_about(self, subject: str, expected: str) -> Check:
