@@ -104,12 +104,8 @@ class Decoder:
                     types |= get_types_from_msg(text, name)
             self._store.register({k: v for k, v in types.items() if k not in self._store.fielddefs})
         except (TypesysError, SyntaxError, LookupError, ValueError) as err:
-            logger.warning(
-                "%s: the definition of %s is not understood: %s",
-                topic.name,
-                topic.message_type,
-                err,
-            )
+            why = str(err).partition("\n")[0]
+            logger.warning("%s: %s is not understood: %s", topic.name, topic.message_type, why)
 
 
 class LazyMessage:

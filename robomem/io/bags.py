@@ -128,7 +128,7 @@ class BagRecording:
         digest = blake2b(digest_size=16)
         with file.open("rb") as stream:
             digest.update(stream.read(_FINGERPRINT_BYTES))
-        digest.update(self._storages[0].span_ns[0].to_bytes(8, "little"))
+        digest.update(str(self._storages[0].span_ns[0]).encode())
         return digest.hexdigest()
 
     def _useless(self, path: Path) -> FormatError:

@@ -138,9 +138,10 @@ def _read_pose(file: Path) -> Pose:
     if T.shape != (16,) or not np.isfinite(T).all():
         raise FrameError(f"{file.name} holds no pose of 4 x 4 numbers", reason=Reason.POSE_INVALID)
     T = T.reshape(4, 4)
-    if np.abs(T[:3, :3] @ T[:3, :3].T - np.eye(3)).max() > _ROTATION_SLACK:
+    R = T[:3, :3]
+    if np.abs(R @ R.T - np.eye(3)).max() > _ROTATION_SLACK or np.linalg.det(R) < 0:
         raise FrameError(f"{file.name} holds no rotation", reason=Reason.POSE_INVALID)
-    left, _, right = np.linalg.svd(T[:3, :3])
+    left, _, right = np.linalg.svd(R)
     return pose(left @ right, T[:3, 3])
 
 
@@ -258,7 +259,7 @@ def _parse_intrinsics(text: str) -> NDArray[np.float64] | None:
     if all(named):
         return _matrix([float(match[1]) for match in named if match])
     numbers = _numbers(text)
-    if numbers.shape == (9,):
+    if numbers.shape == (9,) and (numbers[6:] == (0, 0, 1)).all():
         return numbers.reshape(3, 3)
     return _matrix(numbers[:4]) if len(numbers) >= 4 else None
 

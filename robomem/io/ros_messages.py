@@ -3,6 +3,7 @@
 What a message says is data: whatever does not fit raises a DataError that names how.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ _COLOR_CHANNELS = {
 _PIXEL_BYTES = {"rgb8": 3, "8UC3": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1, "8UC1": 1}
 _DEPTH_TYPES = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 _COMPRESSED_DEPTH_HEADER_BYTES = 12
+_QUATERNION_SLACK = 0.1  # tf2 warns from 0.001, drivers round
+_MAX_ANGLE_RAD = 100.0
+_MAX_DISTANCE_M = 1e9  # farther than the moon: products of it overflow
 # sensor_msgs/PointField: FLOAT32 is 7, FLOAT64 is 8.
 _POINT_TYPES = {7: "f4", 8: "f8"}
 
@@ -109,6 +113,8 @@ def cloud_points(cloud: Any) -> Points:
 
 def scan_points(scan: Any) -> Points:
     """Return the points (N, 3) metres of a LaserScan, in its frame; no return is a row of inf or NaN."""
+    if not (abs(scan.angle_min) < _MAX_ANGLE_RAD and abs(scan.angle_increment) < _MAX_ANGLE_RAD):
+        raise FormatError(f"no scan: from {scan.angle_min} by {scan.angle_increment} rad")
     ranges_m = np.array(scan.ranges, dtype=np.float64)
     is_return = (ranges_m >= scan.range_min) & (ranges_m <= scan.range_max)
     ranges_m[~is_return] = np.nan
@@ -200,15 +206,15 @@ def _box_px(bbox: Any) -> NDArray[np.float64]:
 
 
 def _rigid(t: Any, q: Any) -> Pose:
-    try:
-        T = pose(rotation_from_quaternion((q.x, q.y, q.z, q.w)), (t.x, t.y, t.z))
-    except ValueError as err:
-        raise FrameError(str(err), reason=Reason.POSE_INVALID) from err
-    if not np.isfinite(T).all():
+    """Return the pose of a position and a quaternion, which may be off unit length by rounding only."""
+    length = math.hypot(q.x, q.y, q.z, q.w)
+    distance_m = math.hypot(t.x, t.y, t.z)
+    if not (abs(length - 1) < _QUATERNION_SLACK and distance_m < _MAX_DISTANCE_M):
         raise FrameError(
-            f"position ({t.x}, {t.y}, {t.z}) is not finite", reason=Reason.POSE_INVALID
+            f"no pose: position ({t.x}, {t.y}, {t.z}), quaternion ({q.x}, {q.y}, {q.z}, {q.w})",
+            reason=Reason.POSE_INVALID,
         )
-    return T
+    return pose(rotation_from_quaternion((q.x, q.y, q.z, q.w)), (t.x, t.y, t.z))
 
 
 def _rows(image: Any, *, pixel_bytes: int, reason: Reason) -> NDArray[np.uint8]:

@@ -3,9 +3,13 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
+
+_MAX_GAP = 10_000  # rows under one lost page of the tree; an id is looked up in microseconds
+_SELECT = "SELECT topic_id, timestamp, data FROM messages NOT INDEXED WHERE id = ?"
 
 
 class SqliteScan:
@@ -16,7 +20,10 @@ class SqliteScan:
         self.damage: str | None = None
         with closing(self._connect()) as db:
             rows = db.execute("SELECT id, name, type FROM topics").fetchall()
-        self._topics = {topic_id: (name, kind) for topic_id, name, kind in rows}
+        # SQLite types its cells one by one: a damaged one may be anything
+        self._topics = {
+            row[0]: row[1:] for row in rows if isinstance(row[1], str) and isinstance(row[2], str)
+        }
 
     def topics(self) -> list[tuple[str, str, MessageDefinition]]:
         """Return topic, type and an empty definition: a cut file seldom has that table."""
@@ -25,17 +32,31 @@ class SqliteScan:
 
     def messages(self) -> Iterator[tuple[str, int, bytes]]:
         """Yield topic, time of recording and data, in the order they were written."""
+        self.damage = None
+        misses = 0
         with closing(self._connect()) as db:
-            try:
-                # Without an index: the walk along the table meets the damage last.
-                for topic_id, received_ns, data in db.execute(
-                    "SELECT topic_id, timestamp, data FROM messages NOT INDEXED ORDER BY id"
-                ):
-                    if topic_id in self._topics:
-                        yield self._topics[topic_id][0], received_ns, data
-                self.damage = None
-            except sqlite3.DatabaseError as err:
-                self.damage = str(err)
+            for message_id in count(1):
+                row = self._row(db, message_id)
+                if row is not None:
+                    yield row
+                misses = 0 if row is not None else misses + 1
+                if misses > _MAX_GAP:
+                    return
+
+    def _row(self, db: sqlite3.Connection, message_id: int) -> tuple[str, int, bytes] | None:
+        """Look one message up: a lost page then costs its own rows and no others."""
+        try:
+            row = db.execute(_SELECT, (message_id,)).fetchone()
+        except sqlite3.DatabaseError as err:
+            self.damage = str(err)
+            return None
+        if row is None:
+            return None
+        topic_id, received_ns, data = row
+        if topic_id in self._topics and isinstance(received_ns, int) and isinstance(data, bytes):
+            return self._topics[topic_id][0], received_ns, data
+        self.damage = "rows are lost"
+        return None
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(f"{self._path.resolve().as_uri()}?immutable=1", uri=True)

@@ -30,6 +30,8 @@ DAMAGE = (
     OSError,
     EOFError,
     LookupError,
+    MemoryError,  # of a length that is nonsense
+    OverflowError,
     RuntimeError,  # of lz4
     TypeError,  # of ord(b"") at the end of a file
     ValueError,
