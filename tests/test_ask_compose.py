@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,16 @@ def test_where_tells_that_the_thing_was_gone():
     told = answer(Query(label="mug"), sighting(state=EntityState.MISSING))
 
     assert told.text.endswith("3 minutes ago, but it was gone when I looked again.")
+
+
+def test_where_tells_when_it_was_gone():
+    hit = replace(
+        sighting(state=EntityState.MISSING), event=happening(EventKind.MISSING, "", ago_s=60).event
+    )
+
+    told = answer(Query(label="mug"), hit)
+
+    assert told.text.endswith(", but it was gone when I looked at 09:59.")
 
 
 def test_further_hits_are_told_shortly():

@@ -280,7 +280,32 @@ def test_any_text_is_a_query_or_refused(text):
         assert isinstance(ask(text), Query)
 
 
-FRAGMENTS = ["where is", "the", "mug", "near", "(1, 2)", "what", "did you see", "since", "09:10", "how many", "when", "were you", "last", "told", "about", "between", "and", '"x y"', "within 2 m of", "at most 3", "changed", "yesterday", "you", "?"]
+FRAGMENTS = [
+    "where is",
+    "the",
+    "mug",
+    "near",
+    "(1, 2)",
+    "what",
+    "did you see",
+    "since",
+    "09:10",
+    "how many",
+    "when",
+    "were you",
+    "last",
+    "told",
+    "about",
+    "between",
+    "and",
+    '"x y"',
+    "within 2 m of",
+    "at most 3",
+    "changed",
+    "yesterday",
+    "you",
+    "?",
+]
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=8))
@@ -342,3 +367,13 @@ def test_canonical_words_read_well():
     query = ask("how many of my chairs are near (2,3) since 9:10?")
 
     assert words(query) == "how many chairs near (2, 3) since 2026-01-05 09:10"
+
+
+def test_a_quoted_name_is_shown_when_the_question_is_refused():
+    with pytest.raises(QueryError, match="understand 'sing red song'"):
+        ask('sing "Red Song"')
+
+
+def test_a_question_beyond_all_length_is_refused_at_once():
+    with pytest.raises(QueryError, match="500"):
+        ask("where is the mug " * 1000)

@@ -193,7 +193,26 @@ def test_any_text_is_a_span_or_none_or_refused(text):
 @given(
     st.lists(
         st.sampled_from(
-            ["since", "between", "and", "at", "9", "09:10", "t=5s", "yesterday", "2026-01-05", "ago", "5", "minutes", "last", "the", "jan", "pm", "night", "today"]
+            [
+                "since",
+                "between",
+                "and",
+                "at",
+                "9",
+                "09:10",
+                "t=5s",
+                "yesterday",
+                "2026-01-05",
+                "ago",
+                "5",
+                "minutes",
+                "last",
+                "the",
+                "jan",
+                "pm",
+                "night",
+                "today",
+            ]
         ),
         max_size=6,
     )

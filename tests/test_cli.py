@@ -202,6 +202,22 @@ def test_doctor_fails_when_the_core_is_broken(cli, monkeypatch):
     assert "pip install no-such-package" in done.stdout
 
 
+def test_doctor_works_where_nothing_is_installed():
+    script = (
+        "import sys\n"
+        "sys.modules |= dict.fromkeys(['numpy', 'numba', 'pydantic', 'PIL', 'rosbags', 'msgpack'])\n"
+        "from robomem.cli import main\n"
+        "sys.exit(main(['doctor', '--json']))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 5
+    assert not json.loads(done.stdout)["is_well"]
+
+
 @pytest.mark.parametrize(
     ("argv", "hint"),
     [

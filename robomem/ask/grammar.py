@@ -16,6 +16,7 @@ from robomem.errors import QueryError
 from robomem.types import Query, QueryKind
 
 DEFAULT_LIMIT = 10
+MAX_LENGTH = 500  # a longer one is no question, and costs the patterns more than milliseconds
 UNDERSTOOD = (
     '"where is X", "when did you last see X", "what is near X" or "near (x, y)", '
     '"what did you see between T1 and T2", "what changed since T", "how many X", '
@@ -105,12 +106,14 @@ def parse(question: str, *, now_ns: int, start_ns: int, timezone: str) -> Query:
         QueryError: The question is none of the forms; the message lists them.
     """
     timebase = Timebase(now_ns, start_ns, timezone)
+    if len(question) > MAX_LENGTH:
+        raise QueryError(f"the question has {len(question)} characters: ask in {MAX_LENGTH}")
     text, quotes = _take_quotes(question)
     text, limit = _take_limit(_tidy(text))
     text, radius_m = _take_radius(text)
     text, near_map = _take_place(text)
     text, span = _take_span(text, timebase)
-    kind, thing, speaker_words = _match(text or ("what is" if near_map else ""))
+    kind, thing, speaker_words = _match(text or ("what is" if near_map else ""), quotes)
     name = _name(thing, quotes, kind=kind)
     if span.is_point and kind in (QueryKind.WHERE, QueryKind.VISITED):
         span = Span(until_ns=span.until_ns)  # "where was X at 09:10": the last that was known then
@@ -218,17 +221,18 @@ def _span_at_the_end(text: str, timebase: Timebase) -> tuple[str, Span] | None:
     return None
 
 
-def _match(text: str) -> tuple[QueryKind, str | None, str | None]:
+def _match(text: str, quotes: dict[str, str]) -> tuple[QueryKind, str | None, str | None]:
     """Return the kind of question, what it is about and who spoke."""
     time_words = _TIME_WORDS.search(text)
     if time_words:
-        raise QueryError(f"I do not understand the time {time_words[1]!r}: say {EXAMPLES}")
+        words = _restored(time_words[1], quotes)
+        raise QueryError(f"I do not understand the time {words!r}: say {EXAMPLES}")
     for kind, pattern in FORMS:
         match = pattern.fullmatch(text)
         if match:
             groups = match.groupdict()
             return kind, groups.get("thing"), groups.get("speaker")
-    raise _not_understood(text)
+    raise _not_understood(_restored(text, quotes))
 
 
 def _name(thing: str | None, quotes: dict[str, str], *, kind: QueryKind) -> str | None:
@@ -245,13 +249,11 @@ def _name(thing: str | None, quotes: dict[str, str], *, kind: QueryKind) -> str 
     if re.fullmatch(WORDS["any"], name):
         return None
     if kind is not QueryKind.TOLD:
-        _check_label(name)
-    for mask, quoted in quotes.items():
-        name = name.replace(mask, quoted)
-    return name
+        _check_label(name, quotes)
+    return _restored(name, quotes)
 
 
-def _check_label(name: str) -> None:
+def _check_label(name: str, quotes: dict[str, str]) -> None:
     """Refuse what is no name of one thing, rather than look for it in vain."""
     relation = _RELATIONS.search(name)
     if relation:
@@ -260,9 +262,16 @@ def _check_label(name: str) -> None:
             '"near (x, y)"; put a name with such words in double quotes'
         )
     if not name or _NO_LABEL.search(name) or re.fullmatch(WORDS["near"], name):
-        raise _not_understood(name)
+        raise _not_understood(_restored(name, quotes))
     if re.search(r" (?:and|or) (?:the|a|an|my|your)\b", name):
         raise QueryError(f"{name!r} is more than one thing: ask for one at a time")
+
+
+def _restored(words: str, quotes: dict[str, str]) -> str:
+    """Put the quoted names back."""
+    for mask, quoted in quotes.items():
+        words = words.replace(mask, quoted)
+    return words
 
 
 def _speaker(words: str | None, quotes: dict[str, str]) -> str | None:

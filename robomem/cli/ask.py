@@ -7,8 +7,9 @@ from robomem.ask.grammar import render
 from robomem.ask.moments import is_clock
 from robomem.ask.timebase import DAY_NS, Timebase
 from robomem.ask.times import parse_time
+from robomem.cli.hits import hit_fields, print_hits, query_fields
 from robomem.cli.opening import open_to_read, timebase_of
-from robomem.cli.output import hit_fields, print_hits, print_json, print_text, query_fields
+from robomem.cli.output import print_json, print_text
 
 
 def run(args: Namespace) -> int:

@@ -1,7 +1,6 @@
 """`robomem doctor`: what is installed, what is missing, and how to get it."""
 
 import importlib
-import importlib.util
 import platform
 import sqlite3
 from argparse import Namespace
@@ -10,6 +9,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 
 from robomem import __version__
+from robomem.cli.output import print_json
 
 EXIT_MISSING = 5
 # What a damaged installation raises.
@@ -33,7 +33,7 @@ def run(args: Namespace) -> int:
     findings = _examine()
     is_well = all(finding.is_ok for finding in findings if finding.is_needed)
     if args.json:
-        _print_json(findings, is_well=is_well)
+        print_json({"is_well": is_well, "findings": [asdict(finding) for finding in findings]})
     else:
         _print(findings, is_well=is_well)
     return 0 if is_well else EXIT_MISSING
@@ -44,12 +44,6 @@ def _examine() -> list[Finding]:
     working = [_working(name, probe) for name, probe in PROBES]
     optional = [_optional(*extra) for extra in EXTRAS]
     return [_python(), *core, *working, *optional]
-
-
-def _print_json(findings: list[Finding], *, is_well: bool) -> None:
-    from robomem.cli.output import print_json
-
-    print_json({"is_well": is_well, "findings": [asdict(finding) for finding in findings]})
 
 
 def _print(findings: list[Finding], *, is_well: bool) -> None:
@@ -86,7 +80,7 @@ def _working(name: str, probe: Callable[[], str]) -> Finding:
 def _optional(name: str, modules: tuple[str, ...], does: str, fix: str) -> Finding:
     absent = [module for module in modules if not _is_importable(module)]
     if absent:
-        return Finding(name, False, False, f"{does}, without {', '.join(absent)}", fix)
+        return Finding(name, False, False, f"no {', '.join(absent)}", fix)
     return Finding(name, True, False, does)
 
 

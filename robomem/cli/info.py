@@ -6,8 +6,9 @@ from dataclasses import asdict
 from datetime import timedelta
 
 from robomem.ask.timebase import SECOND_NS, Timebase
+from robomem.cli.hits import short_time
 from robomem.cli.opening import open_to_read, timebase_of
-from robomem.cli.output import print_facts, print_json, short_time
+from robomem.cli.output import print_facts, print_json
 from robomem.types import MemoryInfo
 
 

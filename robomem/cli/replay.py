@@ -22,9 +22,11 @@ def run(args: Namespace) -> int:
         _tell_streams(recording)
     with Memory.open(args.memory, "w", config=config) as memory:
         progress = None if args.quiet else ProgressLine(sys.stderr)
-        report = replay(recording, memory, on_progress=progress)
-        if progress:
-            progress.finish()
+        try:
+            report = replay(recording, memory, on_progress=progress)
+        finally:
+            if progress:
+                progress.finish()
         keyframes, entities = len(memory.keyframes()), len(memory.entities())
     if report.damage:
         print(
