@@ -65,6 +65,8 @@ class Memory:
         self._until_checkpoint = config.store.checkpoint_observations
         if self.is_writer:
             self._map.remove_orphans()
+            if self._records.is_erasing():
+                self._finish_erasing()
             self._observer = self._new_observer()
 
     @classmethod
@@ -112,15 +114,15 @@ class Memory:
         Returns:
             The keyframe it hangs on, or the reason it was rejected for; rejections are counted.
         """
-        with self._writing() as observer:
-            outcome = observer.take_in(observation)
-            self._advance(cursor)
-        if outcome.delta is not None:
-            self._map.add(outcome.delta, seq=outcome.seq, stamp_ns=observation.stamp_ns)
-        self._until_checkpoint -= 1
-        if self._until_checkpoint <= 0:
-            self.checkpoint()
-        return outcome.receipt
+        with self._thread_lock:
+            self._map.refresh()
+            with self._writing() as observer:
+                receipt = observer.take_in(observation)
+                self._advance(cursor)
+            self._until_checkpoint -= 1
+            if self._until_checkpoint <= 0:
+                self.checkpoint()
+            return receipt
 
     def reject(
         self, reason: Reason, *, source: str = "robot", cursor: Cursor | None = None
@@ -182,8 +184,10 @@ class Memory:
 
     @property
     def map(self) -> Octree:
-        """The octree; a reader's is as of its last `refresh`."""
-        return self._map.octree
+        """The octree, with all that was acknowledged; do not keep it, ask for it again."""
+        with self._thread_lock:
+            self._map.refresh()
+            return self._map.octree
 
     @property
     def span_ns(self) -> tuple[int, int] | None:
@@ -192,11 +196,6 @@ class Memory:
         if not sources:
             return None
         return min(s.first_stamp_ns for s in sources), max(s.last_stamp_ns for s in sources)
-
-    def refresh(self) -> None:
-        """Take in what a writer added to the map since; a writer has nothing to do."""
-        if not self.is_writer:
-            self._map.refresh()
 
     # ---- act --------------------------------------------------------------------------------------
 
@@ -221,7 +220,6 @@ class Memory:
         """
         x, y, z = start_map
         goal_x, goal_y, *_ = goal_map
-        self.refresh()
         bounds = self.config.route
         driven = np.array([k.T_map_kf[:3, 3] for k in self.keyframes()]).reshape(-1, 3)
         path = grid_planner.plan(
@@ -236,21 +234,34 @@ class Memory:
 
     # ---- forget and keep --------------------------------------------------------------------------
 
-    def forget(self, entity_ids: Iterable[int]) -> int:
+    def forget(self, entity_ids: Iterable[int] = (), *, event_ids: Iterable[int] = ()) -> int:
         """Erase things, what happened to them and the images they were seen in; returns how many.
 
         No byte of them stays in any file. The map keeps its shape: a voxel has no name.
+
+        Args:
+            entity_ids: The things; ids that are not there are passed over.
+            event_ids: Single events, such as something that was told.
         """
         with self._writing():
             wanted = [row for i in entity_ids if (row := self._records.entities.get(i)) is not None]
             digests = set().union(*(self._erase(row.entity_id) for row in wanted))
             kept = self._records.keyframes.select()
             digests -= {d for row in kept for d in (row.depth_digest, row.color_digest)}
-        for digest in digests:
+            events = [e for i in event_ids if (e := self._records.events.get(i)) is not None]
+            for event in events:
+                self._records.events.delete("event_id = ?", event.event_id)
+                self._records.drop_text(event.event_id)
+            self._records.doom(digests)
+        self._finish_erasing()
+        self._observer = self._new_observer()
+        return len(wanted) + len(events)
+
+    def _finish_erasing(self) -> None:
+        """Remove what is doomed from the disk; a process that died on the way does so when it reopens."""
+        for digest in self._records.doomed():
             self._images.delete(digest)
         self._records.erase_deleted()
-        self._observer = self._new_observer()
-        return len(wanted)
 
     def _erase(self, entity_id: int) -> set[str]:
         """Delete the rows of a thing; returns the digests of the images it was seen in."""
@@ -267,7 +278,6 @@ class Memory:
     def info(self) -> MemoryInfo:
         """Measure what is held; it reads everything, for the hash."""
         with self._reading():
-            self.refresh()
             sources, volume = self._records.sources.select(), self.map.volume()
             first_ns, last_ns = self.span_ns or (None, None)
             return MemoryInfo(
@@ -292,7 +302,6 @@ class Memory:
     def content_hash(self) -> str:
         """A digest of all that is remembered: equal for equal recordings and settings."""
         with self._reading():
-            self.refresh()
             digest = hashlib.blake2b(digest_size=16)
             self._records.hash_into(digest)
             digest.update(self.map.digest().encode())

@@ -9,7 +9,7 @@
 All of it runs inside one transaction of the caller; after a rollback, make a new observer.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from robomem.semantic.absence import Look
 from robomem.semantic.entities import EntityTracker, Glance, News, NewsKind
 from robomem.semantic.lifting import lift
 from robomem.spatial.keyframes import needs_keyframe
-from robomem.spatial.octree import MapDelta
 from robomem.spatial.stored_map import StoredMap
 from robomem.store.images import ImageFiles
 from robomem.store.tables import KeyframeRow, Records, SourceRow, keyframe_of
@@ -31,15 +30,6 @@ from robomem.types import Keyframe, Observation, Receipt, Vector
 # A place counts as free before a thing appeared there if most of this little cube around it was.
 NOVELTY_OFFSETS_M = 0.05 * np.stack(np.meshgrid(*[(-1, 0, 1)] * 3), axis=-1).reshape(-1, 3)
 NOVELTY_LOG_ODDS = -0.5  # passed through more than once
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """The receipt, and the scan to add to the map once the transaction is done."""
-
-    receipt: Receipt
-    delta: MapDelta | None = None
-    seq: int = 0
 
 
 class Observer:
@@ -62,28 +52,23 @@ class Observer:
             is_known_free=self._is_known_free,
         )
 
-    def take_in(self, observation: Observation) -> Outcome:
+    def take_in(self, observation: Observation) -> Receipt:
         """Write down all that an observation says, or count why it is rejected."""
         source = self._records.sources.get(observation.source)
         T_map_cam = _pose_in_map(observation)
         rejected = self._judge(observation, source, T_map_cam)
         if rejected is not None:
             self._records.reject(observation.source, rejected)
-            return Outcome(Receipt(None, rejected=rejected))
-        seq = self._records.next_id("observation")
+            return Receipt(None, rejected=rejected)
         self._records.sources.save(_advanced(source, observation, T_map_cam))
-        last = self._keyframe
+        last_id = self._keyframe.keyframe_id if self._keyframe else None
         if T_map_cam is not None:
             self._keyframe = self._anchor(observation, T_map_cam)
+            self._recognise(observation, T_map_cam, self._keyframe)
+            self._scan(observation, T_map_cam)
         self._listen(observation)
-        keyframe, delta = self._keyframe, None
-        if T_map_cam is not None and keyframe is not None:
-            self._recognise(observation, T_map_cam, keyframe)
-            delta = self._scan(observation, T_map_cam, seq)
-        if keyframe is None:
-            return Outcome(Receipt(None), delta, seq)
-        is_new = last is None or last.keyframe_id != keyframe.keyframe_id
-        return Outcome(Receipt(keyframe.keyframe_id, is_new_keyframe=is_new), delta, seq)
+        keyframe_id = self._keyframe.keyframe_id if self._keyframe else None
+        return Receipt(keyframe_id, is_new_keyframe=keyframe_id != last_id)
 
     def _judge(
         self, observation: Observation, source: SourceRow | None, T_map_cam: Pose | None
@@ -174,18 +159,16 @@ class Observer:
                 news.row, before=news.before, absorbed_id=news.absorbed_id, source=source
             )
 
-    def _scan(self, observation: Observation, T_map_cam: Pose, seq: int) -> MapDelta | None:
+    def _scan(self, observation: Observation, T_map_cam: Pose) -> None:
         """Trace the depth image and the points, and journal what they say of the map."""
         octree, returns_map = self._map.octree, []
         if observation.depth_m is not None and observation.K is not None:
             returns_map.append(octree.place_depth(observation.depth_m, observation.K, T_map_cam))
         if observation.points_cam is not None:
             returns_map.append(transform(T_map_cam, observation.points_cam))
-        if not returns_map:
-            return None
-        delta = octree.trace(np.concatenate(returns_map), T_map_cam[:3, 3])
-        self._map.journal(delta, seq=seq, stamp_ns=observation.stamp_ns)
-        return delta
+        if returns_map:
+            delta = octree.trace(np.concatenate(returns_map), T_map_cam[:3, 3])
+            self._map.journal(delta, stamp_ns=observation.stamp_ns)
 
     def _keyframe_by_id(self, keyframe_id: int) -> Keyframe:
         row = self._records.keyframes.get(keyframe_id)

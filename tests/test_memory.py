@@ -405,3 +405,50 @@ def test_ids_are_never_given_twice(memory):
 
     (new,) = memory.entities()
     assert new.entity_id > old.entity_id
+
+
+def test_what_was_told_can_be_forgotten(tmp_path):
+    path = tmp_path / "a.rmem"
+    with Memory.open(path) as memory:
+        memory.observe(Observation(stamp_ns=1, text="the password is swordfish"))
+        memory.observe(Observation(stamp_ns=2, text="the mail came"))
+        (hit,) = memory.recall(Query(kind=QueryKind.TOLD, text="password"))
+
+        assert memory.forget(event_ids=[hit.event.event_id]) == 1
+
+        assert [event.text for event in memory.events()] == ["the mail came"]
+        assert memory.recall(Query(kind=QueryKind.TOLD, text="swordfish")) == []
+    for file in path.rglob("*"):
+        assert not file.is_file() or b"swordfish" not in file.read_bytes()
+
+
+def test_an_erasure_that_was_interrupted_is_finished_when_it_reopens(tmp_path, monkeypatch):
+    path = tmp_path / "a.rmem"
+    memory = Memory.open(path)
+    look(memory, 0, {"secret thing": (2, 0.5, 1)})
+    monkeypatch.setattr(memory, "_finish_erasing", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        memory.forget([e.entity_id for e in memory.entities()])
+    memory.close()
+    assert list((path / "images").rglob("*.png"))
+
+    Memory.open(path).close()
+
+    assert not list((path / "images").rglob("*.png"))
+    for file in path.rglob("*"):
+        assert not file.is_file() or b"secret" not in file.read_bytes()
+
+
+def test_an_interrupt_after_the_commit_loses_no_scan(tmp_path, monkeypatch):
+    with Memory.open(tmp_path / "a.rmem") as memory:
+        memory.observe(wall_observation(0))
+        monkeypatch.setattr(memory, "_advance", lambda _: None)
+        with monkeypatch.context() as patch:
+            patch.setattr(memory._map, "refresh", lambda: None)  # died before it caught up
+            memory.observe(wall_observation(1))
+        memory.observe(wall_observation(2))
+        digest = memory.map.digest()
+    with Memory.open(tmp_path / "b.rmem") as memory:
+        for step in range(3):
+            memory.observe(wall_observation(step))
+        assert memory.map.digest() == digest

@@ -18,8 +18,9 @@ READ_ATTEMPTS = 5  # a writer may merge the files that a reader is about to open
 class StoredMap:
     """An octree that follows its folder.
 
-    A scan is journalled in the transaction of its observation and added to the octree after it, so the
-    map never holds what was not acknowledged. A checkpoint turns the journal into a brick file.
+    A scan is journalled in the transaction of its observation; `refresh` adds to the octree what was
+    committed since, for the writer as for a reader, so the map never holds what was not acknowledged.
+    A checkpoint turns the journal into a brick file.
     """
 
     def __init__(self, path: Path, records: Records, config: SpatialConfig) -> None:
@@ -32,7 +33,7 @@ class StoredMap:
         self.refresh()
 
     def refresh(self) -> None:
-        """Take in what was written since: the way a reader keeps up with the writer."""
+        """Take in what was committed since, by whomever."""
         for attempt in range(READ_ATTEMPTS):
             try:
                 self._read()
@@ -43,19 +44,16 @@ class StoredMap:
             else:
                 return
 
-    def journal(self, delta: MapDelta, *, seq: int, stamp_ns: int) -> None:
-        """Write a scan, inside the caller's transaction."""
+    def journal(self, delta: MapDelta, *, stamp_ns: int) -> None:
+        """Write a scan, inside the caller's transaction; `refresh` after it adds it to the octree."""
+        seq = self._records.next_id("delta")
         self._records.deltas.save(
             DeltaRow(seq, stamp_ns, delta.keys.tobytes(), delta.hit.tobytes(), delta.free.tobytes())
         )
 
-    def add(self, delta: MapDelta, *, seq: int, stamp_ns: int) -> None:
-        """Fuse a scan whose transaction is done."""
-        self.octree.add(delta, stamp_ns=stamp_ns)
-        self._last_seq = seq
-
     def checkpoint(self) -> None:
         """Write the changed bricks to a new file and clear the journal; merge files when there are many."""
+        self.refresh()
         if not self._records.deltas.count():
             return
         assert self._files is not None
@@ -89,7 +87,8 @@ class StoredMap:
                     bricks = brick_files.read(self._path / name)
                     self.octree.put(bricks.keys, bricks.stamps_ns, bricks.log_odds)
             for row in self._records.deltas.select("seq > ?", self._last_seq):
-                self.add(_delta(row), seq=row.seq, stamp_ns=row.stamp_ns)
+                self.octree.add(_delta(row), stamp_ns=row.stamp_ns)
+                self._last_seq = row.seq
         if files and not self._last_seq:
             self._last_seq = int(Path(files[-1]).stem)
 

@@ -6,10 +6,11 @@ there afterwards, or none. A reader sees the last whole transaction.
 
 import dataclasses
 import hashlib
+import os
 import sqlite3
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -311,15 +312,30 @@ class Records:
         sql = "SELECT rowid, -bm25(event_text) FROM event_text WHERE event_text MATCH ?"
         return dict(self._db.execute(sql, (match,))) if match else {}
 
+    def doom(self, digests: Iterable[str]) -> None:
+        """Say that images, and the bytes of deleted rows, are to be erased; see `erase_deleted`."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO doomed VALUES (?)", [("",), *((digest,) for digest in digests)]
+        )
+
+    def doomed(self) -> list[str]:
+        """Return the digests of the images to be erased."""
+        return [digest for (digest,) in self._db.execute("SELECT digest FROM doomed") if digest]
+
+    def is_erasing(self) -> bool:
+        """Tell whether an erasure was begun and is not finished."""
+        return self._db.execute("SELECT 1 FROM doomed").fetchone() is not None
+
     def hash_into(self, digest: "hashlib.blake2b") -> None:
         """Feed all that is remembered to a hash; not how it came in (cursors, rejections)."""
         for table in (self.sources, self.keyframes, self.entities, self.events, self.sightings):
             table.hash_into(digest)
 
     def erase_deleted(self) -> None:
-        """Leave no bytes of deleted rows in any file."""
+        """Leave no bytes of deleted rows in any file; the images must be gone by now."""
         self._db.execute("INSERT INTO event_text (event_text) VALUES ('optimize')")
         self._db.execute("VACUUM")
+        self._db.execute("DELETE FROM doomed")
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _create(self) -> None:
@@ -339,6 +355,7 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS cursor (recording TEXT PRIMARY KEY, next INTEGER) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS brick_file (name TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS doomed (digest TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS event_by_until ON event (until_ns)",
     "CREATE INDEX IF NOT EXISTS event_by_entity ON event (entity_id)",
     "CREATE VIRTUAL TABLE IF NOT EXISTS event_text USING fts5 (text, tokenize = 'porter unicode61')",
@@ -360,6 +377,8 @@ def keyframe_of(row: KeyframeRow) -> Keyframe:
 
 def _connect(path: Path, *, is_writer: bool) -> sqlite3.Connection:
     mode = "rwc" if is_writer else "ro"
+    if not is_writer and not os.access(path.parent, os.W_OK):
+        mode += "&immutable=1"  # a reader of a WAL database writes beside it, and here it cannot
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
