@@ -328,6 +328,43 @@ def test_what_was_told_is_found_by_its_words(memory):
     assert len(told(None)) == 3
 
 
+def test_a_missing_thing_says_when_it_was_missed(memory):
+    look(memory, 0, {"red ball": (2, 0.5, 1)})
+    look(memory, 10, {})
+
+    (hit,) = memory.recall(Query(label="ball"))
+    answer = memory.ask("how many balls are there?")
+
+    assert hit.event.kind is EventKind.MISSING
+    assert hit.event.stamp_ns >= 10 * NS
+    assert answer.value == 0
+    assert "gone" in answer.text
+    assert "gone" in memory.ask("where is the red ball?").text
+
+
+def test_what_is_near_a_thing_may_have_its_name(memory):
+    look(memory, 0, {"chair": (2, 0.5, 1)})
+    look(memory, 10, {"chair": (2, 0.5, 1), "high chair": (2, -0.5, 1)})
+
+    hits = memory.recall(Query(kind=QueryKind.NEAR, label="chair"))
+
+    assert [hit.entity.label for hit in hits] == ["high chair"]
+    assert hits[0].score == pytest.approx(0.5)
+
+
+def test_changes_are_told_newest_first(memory):
+    look(memory, 0, {})
+    look(memory, 10, {"cup": (2, 0.5, 1)})
+    look(memory, 20, {"cup": (2, 0.5, 1), "red ball": (2, -0.5, 1)})
+
+    hits = memory.recall(Query(kind=QueryKind.CHANGES, since_ns=5 * NS))
+
+    assert [hit.event.text for hit in hits] == ["red ball appeared", "cup appeared"]
+    assert (
+        memory.recall(Query(kind=QueryKind.CHANGES, since_ns=15 * NS))[0].event.label == "red ball"
+    )
+
+
 def test_a_visit_lasts_as_long_as_the_robot_stayed(memory):
     for step in range(20):
         memory.observe(Observation(stamp_ns=step * NS, T_map_cam=camera(x=5.0)))
@@ -335,7 +372,9 @@ def test_a_visit_lasts_as_long_as_the_robot_stayed(memory):
 
     hits = memory.recall(Query(kind=QueryKind.VISITED, near_map=(5, 0), radius_m=1.0))
 
+    assert len(hits) == 1
     assert hits[0].evidence.stamp_ns == 19 * NS
+    assert hits[0].evidence.text == "was there for 19 s, 0.00 m away at the nearest"
     assert memory.recall(Query(kind=QueryKind.VISITED, near_map=(20, 0), radius_m=1.0)) == []
 
 

@@ -32,7 +32,7 @@ def compose(
     """
     timebase = Timebase(now_ns, start_ns, timezone)
     text = _TELL[query.kind](query, hits, timebase) if hits else _abstain(query, timebase)
-    value = len(hits) if query.kind is QueryKind.COUNT else None
+    value = len(_present(hits)) if query.kind is QueryKind.COUNT else None
     return Answer(question, text, query, tuple(hits), is_found=bool(hits), value=value)
 
 
@@ -59,8 +59,15 @@ def _near(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
 
 
 def _count(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
-    counted = labels.counted(len(hits), query.label or "thing")
-    return f"I have seen {counted}{_narrowed(query, timebase)}."
+    here = len(_present(hits))
+    counted = labels.counted(here, query.label or "thing")
+    told = f"I have seen {counted}{_narrowed(query, timebase)}"
+    gone = len(hits) - here
+    return f"{told}, and {gone} more that was gone when I looked again." if gone else f"{told}."
+
+
+def _present(hits: Sequence[Hit]) -> list[Hit]:
+    return [hit for hit in hits if hit.entity and hit.entity.state is EntityState.PRESENT]
 
 
 def _seen(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:

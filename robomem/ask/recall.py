@@ -3,11 +3,13 @@
 What a hit holds, and the order, by kind:
     WHERE, WHEN   entities; the exact name first, then present before missing, then the last seen
     NEAR          present entities around a place, nearest first
-    COUNT         present entities, all of them whatever the limit
-    SEEN          events of sighting that overlap the time span, in order of time
-    CHANGES       events of change that began in the time span, in order of time
+    COUNT         as WHERE, and all of them whatever the limit: those present count
+    SEEN          events of sighting that overlap the time span, the newest first
+    CHANGES       events of change that began in the time span, the newest first
     TOLD          events of telling, best match of the words first (BM25), then the newest
-    VISITED       keyframes near a place, the latest visit first
+    VISITED       stays near a place, each by its last keyframe, the latest first
+
+A missing entity's hit carries the event of the look that missed it.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,7 +51,7 @@ class Recaller:
             QueryKind.WHERE: self._recall_entities,
             QueryKind.WHEN: self._recall_entities,
             QueryKind.NEAR: self._recall_near,
-            QueryKind.COUNT: self._recall_present,
+            QueryKind.COUNT: self._recall_entities,
             QueryKind.SEEN: self._recall_sightings,
             QueryKind.CHANGES: self._recall_changes,
             QueryKind.TOLD: self._recall_told,
@@ -70,13 +72,12 @@ class Recaller:
             return [self._event(row) for row in self.records.events.select()]
 
     def _recall_entities(self, query: Query) -> list[Hit]:
-        found = [
-            self._as_of(entity, query) for entity in self.entities() if _is_named(entity, query)
-        ]
         hits = [
-            _entity_hit(*pair)
-            for pair in found
-            if pair is not None and _is_near(pair[1].p_map, query)
+            hit
+            for entity in self.entities()
+            if not query.label or matches(query.label, entity.label)
+            if (hit := self._as_of(entity, query)) is not None
+            if _is_near(hit.evidence.p_map, query)
         ]
         wanted = fold(query.label or "")
         return sorted(
@@ -89,71 +90,71 @@ class Recaller:
             ),
         )
 
-    def _recall_present(self, query: Query) -> list[Hit]:
-        hits = self._recall_entities(query)
-        return [hit for hit in hits if hit.entity and hit.entity.state is EntityState.PRESENT]
-
     def _recall_near(self, query: Query) -> list[Hit]:
+        centre = self._named(query)
         place = self._place(query)
         if place is None:
             return []
         around = replace(query, label=None, near_map=place, text=None)
-        named = fold(query.label or "")
         hits = [
-            hit
-            for hit in self._recall_present(around)
-            if hit.entity and not (named and set(named) <= set(fold(hit.entity.label)))
+            _with_distance(hit.entity, hit, place, query)
+            for hit in self._recall_entities(around)
+            if hit.entity is not None and hit.entity.state is EntityState.PRESENT
+            if centre is None or hit.entity.entity_id != centre.entity_id
         ]
-        return sorted(
-            (_with_distance(hit, place, query) for hit in hits),
-            key=lambda hit: (-hit.score, hit.entity.entity_id if hit.entity else 0),
-        )
+        return sorted(hits, key=lambda hit: -hit.score)
 
     def _recall_sightings(self, query: Query) -> list[Hit]:
-        return [self._event_hit(event) for event in self._find_events(query, SIGHTINGS)]
+        return [self._event_hit(event) for event in reversed(self._find_events(query, SIGHTINGS))]
 
     def _recall_changes(self, query: Query) -> list[Hit]:
         present = {e.entity_id for e in self.entities() if e.state is EntityState.PRESENT}
         return [
             self._event_hit(event)
-            for event in self._find_events(query, CHANGES)
+            for event in reversed(self._find_events(query, CHANGES))
             if query.since_ns is None or event.stamp_ns >= query.since_ns
             if event.kind is not EventKind.MISSING or event.entity_id not in present
         ]
 
     def _recall_told(self, query: Query) -> list[Hit]:
-        events = self._find_events(replace(query, label=None), (EventKind.TOLD,))
+        told = replace(query, label=None)
+        events = list(reversed(self._find_events(told, (EventKind.TOLD,))))
         words = fold(query.text or query.label or "")
         if not words:
-            return [self._event_hit(event) for event in reversed(events)]
-        scores = self.records.search_text(list(words))
-        found = [event for event in events if event.event_id in scores]
-        found.sort(key=lambda event: (-scores[event.event_id], -event.stamp_ns, event.event_id))
-        return [self._event_hit(event, scores[event.event_id]) for event in found]
+            return [self._event_hit(event) for event in events]
+        fits = self.records.search_text(list(words))
+        events = [event for event in events if event.event_id in fits]
+        best = max((fits[event.event_id] for event in events), default=1.0)
+        hits = [self._event_hit(event, fits[event.event_id] / best) for event in events]
+        return sorted(hits, key=lambda hit: -hit.score)
 
     def _recall_visits(self, query: Query) -> list[Hit]:
         place = self._place(query)
-        if place is None and (query.label or query.near_map):
+        if place is None and query.label:
             return []
         flat = replace(query, near_map=place[:2] if place else None)
-        visits = [
-            keyframe
-            for keyframe in map(keyframe_of, self.records.keyframes.select())
-            if _is_near(keyframe.T_map_kf[:3, 3], flat)
-            and (query.since_ns is None or keyframe.until_ns >= query.since_ns)
-            and (query.until_ns is None or keyframe.stamp_ns <= query.until_ns)
-        ]
-        visits.sort(key=lambda keyframe: (-keyframe.until_ns, -keyframe.keyframe_id))
-        return [_visit_hit(keyframe, query) for keyframe in visits]
+        stays: list[list[Keyframe]] = [[]]
+        for keyframe in map(keyframe_of, self.records.keyframes.select()):
+            if _is_in_span(keyframe, query) and _is_near(keyframe.T_map_kf[:3, 3], flat):
+                stays[-1].append(keyframe)
+            elif stays[-1]:
+                stays.append([])
+        hits = [_visit_hit(stay, flat) for stay in stays if stay]
+        return sorted(hits, key=lambda hit: -hit.evidence.stamp_ns)
 
     def _place(self, query: Query) -> tuple[float, ...] | None:
         """Return the place a query is about: given, or where the best thing of that name is."""
         if query.near_map is not None:
             return query.near_map
+        entity = self._named(query)
+        return tuple(entity.p_map.tolist()) if entity else None
+
+    def _named(self, query: Query) -> Entity | None:
+        """Return the entity that a query's label means best."""
         if query.label is None:
             return None
         hits = self._recall_entities(Query(label=query.label))
-        return tuple(hits[0].entity.p_map.tolist()) if hits and hits[0].entity else None
+        return hits[0].entity if hits else None
 
     def _find_events(self, query: Query, kinds: Sequence[EventKind]) -> list[Event]:
         """Return the events that overlap the time span, in order of time, filtered by name and place."""
@@ -172,25 +173,34 @@ class Recaller:
         ]
         return sorted(events, key=lambda event: (event.stamp_ns, event.event_id))
 
-    def _as_of(self, entity: Entity, query: Query) -> tuple[Entity, Evidence] | None:
-        """Return an entity with its last sighting inside the time span; None when there is none."""
+    def _as_of(self, entity: Entity, query: Query) -> Hit | None:
+        """Return an entity by its last sighting in the time span; None when there is none."""
         latest = self._evidence(entity)
         if query.since_ns is not None and entity.last_seen_ns < query.since_ns:
             return None
         if query.until_ns is None or entity.last_seen_ns <= query.until_ns:
-            return entity, latest
+            return Hit(entity.confidence, latest, entity, self._missed(entity))
         span = Query(since_ns=query.since_ns, until_ns=query.until_ns)
         events = [e for e in self._find_events(span, SIGHTINGS) if e.entity_id == entity.entity_id]
         if not events:
             return None
-        event = events[-1]
-        return entity, replace(
+        then = replace(
             latest,
-            stamp_ns=min(event.until_ns, query.until_ns),
-            keyframe_id=event.keyframe_id,
-            p_map=event.p_map,
-            T_map_kf=self._pose(event.keyframe_id),
+            stamp_ns=min(events[-1].until_ns, query.until_ns),
+            keyframe_id=events[-1].keyframe_id,
+            p_map=events[-1].p_map,
+            T_map_kf=self._pose(events[-1].keyframe_id),
         )
+        return Hit(entity.confidence, then, entity)
+
+    def _missed(self, entity: Entity) -> Event | None:
+        """Return the look that missed an entity which is missing."""
+        if entity.state is not EntityState.MISSING:
+            return None
+        rows = self.records.events.select(
+            "entity_id = ? AND kind = ?", entity.entity_id, EventKind.MISSING
+        )
+        return self._event(rows[-1]) if rows else None
 
     def _evidence(self, entity: Entity) -> Evidence:
         return Evidence(
@@ -254,10 +264,6 @@ class Recaller:
         return None if T_map_kf is None or p_kf is None else transform(T_map_kf, p_kf)
 
 
-def _is_named(entity: Entity, query: Query) -> bool:
-    return not query.label or matches(query.label, entity.label)
-
-
 def _is_near(p_map: Vector | None, query: Query) -> bool:
     """Tell whether a point lies in the query's circle (2 coordinates) or ball (3); no place, no bounds."""
     if query.near_map is None:
@@ -269,27 +275,35 @@ def _distance_m(p_map: Vector, near_map: tuple[float, ...]) -> float:
     return float(np.linalg.norm(p_map[: len(near_map)] - near_map))
 
 
-def _entity_hit(entity: Entity, evidence: Evidence) -> Hit:
-    return Hit(score=entity.confidence, evidence=evidence, entity=entity)
-
-
-def _with_distance(hit: Hit, place: tuple[float, ...], query: Query) -> Hit:
-    assert hit.entity is not None
-    distance_m = _distance_m(hit.entity.p_map, place)
+def _with_distance(entity: Entity, hit: Hit, place: tuple[float, ...], query: Query) -> Hit:
+    distance_m = _distance_m(entity.p_map, place)
     score = 1.0 - distance_m / (query.radius_m or np.inf)
-    text = f"{hit.entity.label}, {distance_m:.2f} m away"
+    text = f"{entity.label}, {distance_m:.2f} m away"
     return replace(hit, score=score, evidence=replace(hit.evidence, score=score, text=text))
 
 
-def _visit_hit(keyframe: Keyframe, query: Query) -> Hit:
-    p_map = keyframe.T_map_kf[:3, 3]
-    distance_m = _distance_m(p_map, query.near_map) if query.near_map else 0.0
-    evidence = Evidence(
-        stamp_ns=keyframe.until_ns,
-        score=1.0 / (1.0 + distance_m),
-        text=f"was there, {distance_m:.2f} m away",
-        keyframe_id=keyframe.keyframe_id,
-        T_map_kf=keyframe.T_map_kf,
-        p_map=p_map,
+def _is_in_span(keyframe: Keyframe, query: Query) -> bool:
+    return (query.since_ns is None or keyframe.until_ns >= query.since_ns) and (
+        query.until_ns is None or keyframe.stamp_ns <= query.until_ns
     )
-    return Hit(score=evidence.score, evidence=evidence)
+
+
+def _visit_hit(stay: Sequence[Keyframe], query: Query) -> Hit:
+    """Return a stay as a hit: its end, from its last keyframe."""
+    last = stay[-1]
+    until_ns = last.until_ns if query.until_ns is None else min(last.until_ns, query.until_ns)
+    text = f"was there for {(last.until_ns - stay[0].stamp_ns) / 1e9:.0f} s"
+    score = 1.0
+    if query.near_map is not None:
+        away_m = min(_distance_m(kf.T_map_kf[:3, 3], query.near_map) for kf in stay)
+        score = 1.0 / (1.0 + away_m)
+        text += f", {away_m:.2f} m away at the nearest"
+    evidence = Evidence(
+        stamp_ns=until_ns,
+        score=score,
+        text=text,
+        keyframe_id=last.keyframe_id,
+        T_map_kf=last.T_map_kf,
+        p_map=last.T_map_kf[:3, 3],
+    )
+    return Hit(score=score, evidence=evidence)
