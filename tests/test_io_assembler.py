@@ -418,3 +418,12 @@ def test_each_camera_has_its_own_companions(ros):
         ]
 
     assert [draft.load().K[0, 0] for draft in _run(roles, messages)] == [5.0, 6.0]
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_message_of_another_type_than_its_role_is_refused(ros, role):
+    strange = ros.make("geometry_msgs/Point")
+
+    reasons = _reasons(_run({"/topic": role}, [("/topic", S, strange)]))
+
+    assert reasons == ([] if role is Role.IGNORED else [Reason.MESSAGE_CORRUPT])

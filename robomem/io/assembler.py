@@ -16,10 +16,12 @@ from robomem.config import IoConfig
 from robomem.errors import DataError
 from robomem.geometry import Pose
 from robomem.io import ros_messages
-from robomem.io.drafts import Arrival, Draft, Partners, Role, observe
+from robomem.io.drafts import Arrival, Draft, Partners, Role, misfit, observe
 from robomem.io.localization import Localizer, Placement
 from robomem.io.topics import shared_levels
 from robomem.types import Observation
+
+__all__ = ["Assembler", "Draft", "Role"]
 
 NS_PER_S = 1_000_000_000
 
@@ -75,6 +77,8 @@ class Assembler:
             drafts = self._take(topic, role, message, received_ns)
         except DataError as err:
             drafts = [self.refused(err, received_ns)]
+        except AttributeError as err:
+            drafts = [self.refused(misfit(topic, err), received_ns)]
         return drafts + self._drain(received_ns)
 
     def flush(self) -> list[Draft]:
@@ -155,6 +159,8 @@ class Assembler:
             place, partners = self._place(arrival), self._partners(arrival)
         except DataError as err:
             return self.refused(err, arrival.stamp_ns)
+        except AttributeError as err:
+            return self.refused(misfit(arrival.topic, err), arrival.stamp_ns)
         return Draft(
             arrival.stamp_ns, partial(observe, arrival, place, partners, source=self._source)
         )

@@ -70,7 +70,19 @@ class Partners:
 
 
 def observe(anchor: Arrival, place: Placement, partners: Partners, *, source: str) -> Observation:
-    """Decode an anchor with its partners."""
+    """Decode an anchor with its partners; raises DataError."""
+    try:
+        return _decoded(anchor, place, partners, source)
+    except AttributeError as err:
+        raise misfit(anchor.topic, err) from err
+
+
+def misfit(topic: str, err: AttributeError) -> FormatError:
+    """Return the error for a message whose type is not what its name says: a bag defines its own."""
+    return FormatError(f"{topic}: {err}", reason=Reason.MESSAGE_CORRUPT)
+
+
+def _decoded(anchor: Arrival, place: Placement, partners: Partners, source: str) -> Observation:
     is_depth = anchor.role is Role.DEPTH
     depth_m = ros_messages.depth_image(anchor.message) if is_depth else None
     K = _intrinsics(anchor, partners.depth_info, depth_m) if depth_m is not None else None

@@ -1,6 +1,7 @@
 """The messages of a bag, still serialised: rosbags reads whole files, a scan what is left of damaged ones."""
 
 import logging
+import operator
 import re
 import sqlite3
 import struct
@@ -133,9 +134,12 @@ class RosbagsStorage:
     def __init__(self, path: Path) -> None:
         self._path = path
         with Reader(path) as reader:
+            connections = reader.connections
+            if not all(isinstance(text, str) for c in connections for text in (c.topic, c.msgtype)):
+                raise ReaderError("a topic has no name or no type")
             self.topics = tuple(
                 BagTopic(each.topic, each.msgtype, each.msgcount, each.msgdef)
-                for each in reader.connections
+                for each in connections
             )
             self.span_ns = (reader.start_time, reader.end_time) if reader.message_count else (0, 0)
 
@@ -148,7 +152,10 @@ class RosbagsStorage:
                 connections = [each for each in reader.connections if each.topic in wanted]
                 # rosbags takes an empty list of connections for all of them
                 for connection, at_ns, data in reader.messages(connections) if connections else ():
-                    yield RawMessage(connection.topic, at_ns, data)
+                    # a damaged cell of SQLite may hold anything: no bytes are no message
+                    cell: object = data
+                    sound = cell if isinstance(cell, bytes) else b""
+                    yield RawMessage(connection.topic, operator.index(at_ns), sound)
                     count += 1
         except DAMAGE as err:
             raise truncated(self._path, count, str(err)) from err

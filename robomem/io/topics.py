@@ -12,7 +12,12 @@ _Rank = tuple[float, ...]
 _IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _INFO = "sensor_msgs/msg/CameraInfo"
 _TF = "tf2_msgs/msg/TFMessage"
-_DETECTIONS = ("vision_msgs/msg/Detection3DArray", "vision_msgs/msg/Detection2DArray")
+# The preferred one last.
+_DETECTIONS = (
+    "vision_msgs/msg/Detection2DArray",
+    "vision_msgs/msg/Detection3DArray",
+    "robomem_msgs/msg/DetectionArray",
+)
 _POSES = (
     "geometry_msgs/msg/PoseWithCovarianceStamped",
     "geometry_msgs/msg/PoseStamped",
@@ -154,7 +159,7 @@ def _depth_rank(topic: Candidate) -> _Rank:
 
 
 def _detections_rank(topic: Candidate) -> _Rank:
-    return ("3D" in topic.message_type, topic.count)
+    return (_DETECTIONS.index(topic.message_type), topic.count)
 
 
 def _odom_rank(topic: Candidate) -> _Rank:
