@@ -216,8 +216,8 @@ def _draw_scale_bar(axes: "Axes") -> None:
     x, y = x_max - 0.02 * (x_max - x_min), y_min + 0.02 * (y_max - y_min)
     axes.plot([x - length, x], [y, y], color=INK, linewidth=3, solid_capstyle="butt", zorder=6)
     axes.annotate(
-        f"{length:g} m", (x - length / 2, y), (0, 4), textcoords="offset points",
-        ha="center", va="bottom", fontsize=9, color=INK, zorder=6,
+        f"{length:g} m", (x - length / 2, y), (0, 3), textcoords="offset points", ha="center",
+        va="bottom", fontsize=9, color=INK, zorder=6, path_effects=_halo(),
     )  # fmt: skip
 
 
@@ -264,8 +264,6 @@ def _draw_entities(axes: "Axes", entities: Sequence[Entity], taken: Sequence[Box
 
 def _draw_label(axes: "Axes", entity: Entity, boxes: Sequence[Box]) -> Box:
     """Write a label at the first spot that is clear, or at the last one tried; returns its box."""
-    from matplotlib.patheffects import withStroke
-
     is_present = entity.state is EntityState.PRESENT
     words = entity.label if is_present else f"{entity.label} (missing)"
     style: Style = {"fontsize": LABEL_PT, "ha": "center", "va": "center"}
@@ -280,7 +278,7 @@ def _draw_label(axes: "Axes", entity: Entity, boxes: Sequence[Box]) -> Box:
         textcoords="offset pixels",
         color=PRESENT if is_present else MISSING,
         zorder=7,
-        path_effects=[withStroke(linewidth=2.5, foreground="white")],
+        path_effects=_halo(),
         arrowprops=LEADER if distance_pt > NO_LEADER_PT else None,
         **style,
     )
@@ -303,6 +301,13 @@ def _clear_spot(
             if is_inside and not any(_overlap(box, other) for other in boxes):
                 return spot
     return spot
+
+
+def _halo() -> list[Any]:
+    """Return a white rim, so that a text can be read on the map."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=2.5, foreground="white")]
 
 
 def _box_of(note: "Annotation") -> Box:

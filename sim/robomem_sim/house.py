@@ -183,7 +183,7 @@ class House:
     def _draw(self, rng: Generator, furnishing: Furnishing) -> None:
         self._layout: Layout = draw_layout(rng)
         self._things: dict[int, Thing] = {}
-        self._standing_map: XY = np.empty((0, 2))
+        self._standing_map: dict[str, XY] = {}  # by room: nobody reaches through a wall
         clear = self._layout.zones()
         for room in self.rooms:
             for group in furnishing.groups.get(room.name, ()):
@@ -252,15 +252,18 @@ class House:
 
     def _is_in_reach(self, thing: Thing) -> bool:
         """Tell whether the robot can stand near enough to touch it."""
-        distances_m = np.linalg.norm(self._standing_map - thing.p_map[:2], axis=1)
+        distances_m = np.linalg.norm(self._standing_map[thing.room] - thing.p_map[:2], axis=1)
         return bool(distances_m.min() <= REACH_M)
 
     def _check_rooms_are_reachable(self) -> None:
         """Keep where the robot can stand; draw again unless that is in all rooms, near all things."""
-        self._standing_map = self.free_space.reachable((0.0, 0.0), radius_m=ROOM_TO_STAND_M)
-        area_m2 = [sum(map(room.contains, self._standing_map)) * CELL_M**2 for room in self.rooms]
-        on_floor = (thing for thing in self.things if thing.is_small)
-        if min(area_m2) < MIN_STANDING_M2 or not all(map(self._is_in_reach, on_floor)):
+        reachable = self.free_space.reachable((0.0, 0.0), radius_m=ROOM_TO_STAND_M)
+        for room in self.rooms:
+            standing = np.array([p for p in reachable if room.contains(p)])
+            if len(standing) * CELL_M**2 < MIN_STANDING_M2:
+                raise _DoesNotFitError
+            self._standing_map[room.name] = standing
+        if not all(self._is_in_reach(thing) for thing in self.things if thing.is_small):
             raise _DoesNotFitError
 
 

@@ -16,7 +16,7 @@ from robomem_sim.scenario import REACH_M, AnswerLike, Scenario
 STANDOFF_M = 0.6
 SAFETY_M = 0.05  # a voxel: better than that the memory does not know where things end
 COLUMNS = "question", "answer", "truth", "ok"
-WIDTHS = 44, 62, 48, 3
+WIDTHS = 42, 44, 42, 3
 LEGEND_CHARS = 115
 
 

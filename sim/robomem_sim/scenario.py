@@ -107,6 +107,7 @@ class DriveResult:
 
     clearance_m: float  # least distance of the robot's hull to anything; negative: it bumped
     distance_to_goal_m: float
+    is_in_room: bool  # of the thing: within reach, but behind a wall, is not within reach
 
     @property
     def is_collision_free(self) -> bool:
@@ -116,7 +117,7 @@ class DriveResult:
     @property
     def ok(self) -> bool:
         """Whether the robot arrived within reach without touching anything."""
-        return self.is_collision_free and self.distance_to_goal_m <= REACH_M
+        return self.is_collision_free and self.is_in_room and self.distance_to_goal_m <= REACH_M
 
 
 class Scenario:
@@ -187,8 +188,9 @@ class Scenario:
         path = np.vstack([self.position_map[:2], np.asarray(waypoints_map)[:, :2]])
         clearance_m = self.simulation.free_space.least_clearance(path) - ROBOT_RADIUS_M
         self.simulation.robot.place(path[-1])
+        is_in_room = self.simulation.house.room_of(path[-1]) == self.moved.room
         distance_m = float(np.linalg.norm(self.moved.p_map[:2] - path[-1]))
-        return DriveResult(clearance_m=clearance_m, distance_to_goal_m=distance_m)
+        return DriveResult(clearance_m, distance_m, is_in_room)
 
     def _tracked(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         for frame in frames:
