@@ -1,0 +1,87 @@
+"""A memory behind topics and services: sensors in; entities, map, answers and routes out.
+
+python -m robomem_ros.memory_node --ros-args -p path:=house.rmem -p spatial.voxel_size_m:=0.1
+"""
+
+import sys
+from contextlib import ExitStack
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from robomem.config import Config
+from robomem.errors import RobomemError
+from robomem.memory import Memory
+from robomem_ros import params, process
+from robomem_ros.boundary import transition
+from robomem_ros.listener import Listener
+from robomem_ros.options import MemoryNodeOptions
+from robomem_ros.reporter import Reporter
+from robomem_ros.services import Services
+
+
+class MemoryNode(LifecycleNode):
+    """Opens the memory when configured, and answers from then on; observes while active."""
+
+    def __init__(self) -> None:
+        super().__init__("robomem", automatically_declare_parameters_from_overrides=True)
+        params.declare(self, Config, MemoryNodeOptions)
+        self._configured = ExitStack()  # what cleaning up closes
+        self._active = ExitStack()  # what deactivating closes
+
+    def start(self) -> None:
+        """Configure and activate, if the parameters say so; raises RobomemError."""
+        if not self.get_parameter("autostart").value:
+            return
+        for step in (self.trigger_configure, self.trigger_activate):
+            if step() != TransitionCallbackReturn.SUCCESS:
+                raise RobomemError("the memory node did not start: its log says why")
+
+    def stop(self) -> None:
+        """Take in what still waits, and close the memory."""
+        self._active.close()
+        self._configured.close()
+
+    @transition
+    def on_configure(self, state: LifecycleState) -> None:
+        """Open the memory and answer."""
+        options = params.from_params(self, MemoryNodeOptions)
+        memory = Memory.open(options.path, config=params.config_from_params(self))
+        self._configured.enter_context(memory)
+        self._reporter = self._configured.enter_context(Reporter(self, memory))
+        self._configured.enter_context(Services(self, memory, self._reporter))
+        self._listener = Listener(self, memory, self._reporter, options)
+        self.get_logger().info(f"remembering in {memory.path}")
+
+    @transition
+    def on_activate(self, state: LifecycleState) -> None:
+        """Listen and observe."""
+        self._active.enter_context(self._listener)
+
+    @transition
+    def on_deactivate(self, state: LifecycleState) -> None:
+        """Take in what still waits, and stop listening."""
+        self._active.close()
+
+    @transition
+    def on_cleanup(self, state: LifecycleState) -> None:
+        """Close the memory."""
+        self._configured.close()
+
+    @transition
+    def on_shutdown(self, state: LifecycleState) -> None:
+        """Stop from whatever state."""
+        self.stop()
+
+    @transition
+    def on_error(self, state: LifecycleState) -> None:
+        """Close the memory after an unexpected error; the node can be configured again."""
+        self.stop()
+
+
+def main() -> int:
+    """Run the node until SIGINT or SIGTERM; returns the exit code."""
+    return process.run(MemoryNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,223 @@
+"""The memory node as a process of its own, fed over real topics by the simulated robot."""
+
+import signal
+import subprocess
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from threading import Condition
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not there", exc_type=ImportError)
+pytest.importorskip("robomem_msgs.msg", reason="robomem_msgs is not built", exc_type=ImportError)
+pytest.importorskip(
+    "robomem_sim.scenario", reason="the extra 'sim' is not there", exc_type=ImportError
+)
+
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from robomem_msgs.msg import Status
+from robomem_msgs.srv import Recall
+from robomem_ros import convert, session, topics
+from robomem_ros.children import Child
+from robomem_ros.client import MemoryClient
+from robomem_ros.messages import make
+from robomem_ros.sim_node import SimNode
+from robomem_sim.run import Frame
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+
+from robomem.errors import QueryError, UnreachableError
+from robomem.memory import Memory
+
+pytestmark = [
+    pytest.mark.ros,
+    pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning"),  # the parser of rosidl
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # rclpy's own
+]
+LAUNCH = Path(__file__).resolve().parents[2] / "launch"
+FRAMES = 20
+TIMEOUT_S = 30.0
+POLL_S = 0.02
+HOUR_NS = 3600 * 10**9
+
+
+class Robot:
+    """A simulated robot, the memory node that listens to it, and what that says of itself."""
+
+    def __init__(self, sim: SimNode) -> None:
+        self.sim = sim
+        self.client = MemoryClient(sim, timeout_s=TIMEOUT_S)
+        self._frames = sim.scenario.first_patrol()
+        self._news = Condition()
+        self._status: Status | None = None
+        sim.create_subscription(Status, "robomem/status", self._on_status, topics.LATCHED)
+
+    def drive(self, count: int = FRAMES) -> list[Frame]:
+        return list(self.sim.stream(islice(self._frames, count)))
+
+    def call(self, kind: Any, name: str, **request: Any) -> Any:
+        client = self.sim.create_client(kind, f"robomem/{name}")
+        assert client.wait_for_service(TIMEOUT_S)
+        return client.call(kind.Request(**request), timeout_sec=TIMEOUT_S)
+
+    def publisher(self, kind: Any, topic: str) -> Any:
+        publisher = self.sim.create_publisher(kind, topic, topics.reliable(8))
+        for _ in range(round(TIMEOUT_S / POLL_S)):
+            if publisher.get_subscription_count():
+                return publisher
+            self.sim.flow.pause(POLL_S)
+        pytest.fail(f"nobody listens to {topic}")
+
+    def status_when(self, is_it: Callable[[Status], bool]) -> Status:
+        with self._news:
+            assert self._news.wait_for(
+                lambda: self._status is not None and is_it(self._status), TIMEOUT_S
+            ), self._status
+            return self._status
+
+    def _on_status(self, status: Status) -> None:
+        with self._news:
+            self._status = status
+            self._news.notify_all()
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path) -> dict[str, str]:
+    return session.environment(tmp_path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "robot.rmem"
+
+
+@pytest.fixture
+def node(tmp_path: Path, path: Path, surroundings: dict[str, str]) -> Iterator[Child]:
+    with session.memory_node(tmp_path, surroundings, path=str(path)) as child:
+        yield child
+
+
+@pytest.fixture
+def robot(node: Child, surroundings: dict[str, str]) -> Iterator[Robot]:
+    with session.simulator(surroundings, seed=0) as sim:
+        yield Robot(sim)
+
+
+def test_it_remembers_what_it_hears_and_answers(robot):
+    frames = robot.drive()
+    seen = Counter(each.label for frame in frames for each in frame.detections)
+    label = seen.most_common(1)[0][0]
+
+    answer = robot.client.ask(f"where is the {label}?")
+    recalled = robot.call(Recall, "recall", label=label)
+    status = robot.status_when(lambda status: status.observations == FRAMES)
+
+    assert answer.is_found
+    assert answer.evidence[0].p_map is not None
+    assert label in {entity.label for entity in recalled.entities}
+    assert (status.rejected, robot.sim.flow.lost) == (0, 0)
+
+
+def test_what_cannot_be_done_is_an_error_of_the_answer(robot):
+    robot.drive(3)
+
+    with pytest.raises(QueryError):
+        robot.client.ask("colourless green ideas sleep furiously")
+    with pytest.raises(UnreachableError):
+        robot.client.route((0.0, 0.0, 0.0), (500.0, 0.0), radius_m=0.25)
+    assert robot.call(Recall, "recall", label="mug", limit=-1).error
+
+
+def test_bad_frames_are_counted_and_good_ones_still_taken_in(robot):
+    frame = robot.drive(3)[-1]
+    depth = robot.publisher(Image, "camera/depth/image_rect_raw")
+    in_camera = {"frame_id": "camera_optical_frame", "make": make}
+    cut = convert.depth_image(frame.depth_m, stamp_ns=frame.stamp_ns + 1, **in_camera)
+    cut.data = array("B", cut.data[:100])
+    stale = convert.depth_image(frame.depth_m, stamp_ns=frame.stamp_ns - HOUR_NS, **in_camera)
+
+    for bad in (cut, stale):
+        depth.publish(bad)
+    robot.drive(10)  # a stale one waits a second for its transform
+
+    status = robot.status_when(lambda status: status.observations == 13)
+    assert dict(zip(status.reasons, status.counts, strict=True)) == {
+        "depth_shape": 1,
+        "no_transform": 1,
+    }
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_it_cleanly_and_the_memory_opens_again(robot, node, path, tmp_path, number):
+    robot.drive(5)
+    assert robot.call(Trigger, "save").success
+
+    node._process.send_signal(number)
+
+    assert node._process.wait(TIMEOUT_S) == 0
+    with Memory.open(path, mode="r") as memory:
+        assert memory.info().observations == 5
+    assert "Traceback" not in (tmp_path / "memory_node.log").read_text()
+
+
+def test_a_second_node_says_that_the_memory_is_taken(robot, path, surroundings):
+    robot.drive(1)
+
+    second = _run_node(surroundings, "-p", f"path:={path}")
+
+    assert second.returncode != 0
+    assert "is being written by process" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        ("spatial.voxel_size:=0.1", "unknown parameter spatial.voxel_size"),
+        ("spatial.voxel_size_m:=99.0", "spatial.voxel_size_m"),
+        ("spatial.voxel_size_m:=coarse", "spatial.voxel_size_m"),
+        ("keyframes.min_distance_m:=0.0", "keyframes.min_distance_m"),
+        ("sensor_qos:=perfect", "sensor_qos"),
+    ],
+)
+def test_a_wrong_parameter_ends_it_with_the_name(surroundings, path, parameter, message):
+    ended = _run_node(surroundings, "-p", f"path:={path}", "-p", parameter)
+
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_wrong_parameter_cannot_be_set_later(robot):
+    robot.drive(1)
+    wrong = [Parameter("semantic.gate_m", value=-1.0), Parameter("ask.timezone", value="UTC")]
+
+    results = robot.call(
+        SetParameters, "set_parameters", parameters=[each.to_parameter_msg() for each in wrong]
+    ).results
+
+    assert [result.successful for result in results] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["robot.yaml", "sim.yaml"])
+def test_the_parameters_of_the_launch_files_are_taken(tmp_path, surroundings, path, name):
+    arguments = ["--ros-args", "--params-file", str(LAUNCH / name), "-p", f"path:={path}"]
+    child = Child(
+        "robomem_ros.memory_node", arguments, log=tmp_path / "node.log", environment=surroundings
+    )
+
+    with child, session.simulator(surroundings, seed=0) as sim:
+        Robot(sim).status_when(lambda status: status.observations == 0)
+
+
+def _run_node(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "robomem_ros.memory_node", "--ros-args", *arguments]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
