@@ -81,6 +81,8 @@ class IoConfig(_Section):
     """Colour and detections belong to a depth image this close in time."""
     transform_tolerance_s: float = Field(default=0.1, ge=0)
     """A transform is held this long before its first and after its last sample."""
+    correction_tolerance_s: float = Field(default=2.0, ge=0)
+    """The same for map -> odom, which changes slowly and is often stamped into the future."""
     transform_history_s: PositiveFloat = 10.0
     max_pending: PositiveInt = 64
     """More images than this do not wait: the oldest goes out as it is."""

@@ -194,17 +194,24 @@ def _advanced(
 ) -> SourceRow:
     """Return the source after one more observation."""
     stamp_ns = observation.stamp_ns
+    p_map = None if T_map_cam is None else T_map_cam[:3, 3].copy()
+    p_odom = None if observation.T_odom_base is None else observation.T_odom_base[:3, 3].copy()
     if source is None:
-        source = SourceRow(observation.source, stamp_ns, stamp_ns, None, 0, 0.0, None)
-    step_m = 0.0
-    if T_map_cam is not None and source.p_map is not None:
-        step_m = float(np.linalg.norm(T_map_cam[:3, 3] - source.p_map))
+        source = SourceRow(observation.source, stamp_ns, stamp_ns, None, 0, 0.0, None, None)
+    step_m = _distance_m(source.p_odom, p_odom)
+    if step_m is None:
+        step_m = _distance_m(source.p_map, p_map)
     return replace(
         source,
         first_stamp_ns=min(source.first_stamp_ns, stamp_ns),
         last_stamp_ns=max(source.last_stamp_ns, stamp_ns),
         pending_stamp_ns=None,
         observations=source.observations + 1,
-        path_length_m=source.path_length_m + step_m,
-        p_map=source.p_map if T_map_cam is None else T_map_cam[:3, 3].copy(),
+        path_length_m=source.path_length_m + (step_m or 0.0),
+        p_map=source.p_map if p_map is None else p_map,
+        p_odom=source.p_odom if p_map is None else p_odom,
     )
+
+
+def _distance_m(p: Vector | None, q: Vector | None) -> float | None:
+    return None if p is None or q is None else float(np.linalg.norm(p - q))

@@ -59,7 +59,8 @@ class Detection:
 class Observation:
     """What the robot perceived at one instant: any of depth, points, colour, detections and text.
 
-    The pose is `T_map_cam`, or `T_odom_base` with the extrinsics `T_base_cam` (identity when None).
+    The pose is `T_map_cam`, or else `T_odom_base` with the extrinsics `T_base_cam` (identity when None).
+    With both, odometry, which never jumps, measures the length of the path.
     Without anything else it remembers where the robot was. Only text may come without a pose.
 
     Attributes:

@@ -182,3 +182,15 @@ def test_no_sequence_of_edges_makes_a_loop_or_a_crash(edges):
                 assert np.isfinite(buffer.lookup(str(a), str(b), 5 * 10**9)).all()
             except FrameError:
                 continue
+
+
+def test_a_correction_is_held_longer_than_other_transforms():
+    tree = TransformBuffer(tolerance_s=0.1, history_s=10.0, correction_tolerance_s=2.0)
+    for parent, child in (("map", "odom"), ("odom", "base_link")):
+        tree.insert(np.eye(4), parent=parent, child=child, stamp_ns=3_000_000_000)
+
+    tree.lookup("map", "odom", 1_000_000_000)
+    with pytest.raises(FrameError):
+        tree.lookup("map", "odom", 900_000_000)
+    with pytest.raises(FrameError):
+        tree.lookup("odom", "base_link", 2_000_000_000)

@@ -96,6 +96,17 @@ def test_odometry_with_extrinsics_places_the_camera(memory):
     np.testing.assert_allclose(memory.keyframes()[0].T_map_kf, T_odom_base @ T_base_cam)
 
 
+def test_odometry_measures_the_path_when_map_jumps(memory):
+    for step in range(11):
+        T_odom_base = pose(np.eye(3), [0.1 * step, 0, 0])
+        T_map_odom = pose(np.eye(3), [0.3 * (step % 2), 0, 0])
+        memory.observe(
+            Observation(stamp_ns=step, T_map_cam=T_map_odom @ T_odom_base, T_odom_base=T_odom_base)
+        )
+
+    assert memory.info().path_length_m == pytest.approx(1.0)
+
+
 def test_a_cursor_is_kept_with_its_observation(memory):
     assert memory.position("bag") == 0
 

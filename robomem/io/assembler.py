@@ -170,7 +170,8 @@ class Assembler:
             return self._localizer.place_odometry(arrival.message, arrival.stamp_ns)
         if arrival.role is Role.POSE:
             return self._localizer.place_pose(arrival.message, arrival.stamp_ns)
-        return self._localizer.place(arrival.frame, arrival.stamp_ns)
+        is_camera = arrival.role in (Role.DEPTH, Role.DETECTIONS)
+        return self._localizer.place(arrival.frame, arrival.stamp_ns, is_camera=is_camera)
 
     def _partners(self, arrival: Arrival) -> Partners:
         """Return what was measured together with a depth image; nothing with other sensors."""

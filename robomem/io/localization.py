@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from robomem.config import IoConfig
 from robomem.errors import DataError, FrameError
-from robomem.geometry import Pose
+from robomem.geometry import R_BODY_OPTICAL, Pose, pose
 from robomem.io.ros_messages import frame, pose_of, stamp_ns, transform_of
 from robomem.io.transforms import TransformBuffer
 
@@ -16,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Placement:
-    """The pose fields of an observation: `T_map_cam`, or `T_odom_base` with `T_base_cam`."""
+    """The pose fields of an observation: `T_map_cam`, or `T_odom_base` with `T_base_cam`, or all."""
 
     T_map_cam: Pose | None = None
     T_odom_base: Pose | None = None
@@ -45,7 +47,10 @@ class Localizer:
         self._config = config
         self._has_transforms = has_transforms
         self._tree = TransformBuffer(
-            tolerance_s=config.transform_tolerance_s, history_s=config.transform_history_s
+            tolerance_s=config.transform_tolerance_s,
+            history_s=config.transform_history_s,
+            correction_frame=config.map_frame,
+            correction_tolerance_s=config.correction_tolerance_s,
         )
         self._tf_children: set[str] = set()
         self._map_frames = [
@@ -78,25 +83,28 @@ class Localizer:
 
     def is_settled(self, sensor: str, at_ns: int) -> bool:
         """Tell whether more messages cannot better the placement of a sensor at that time."""
-        seen_from = self._stand_in(sensor)
-        if seen_from != sensor and self._has_transforms:
-            return False
-        root = self._root(seen_from)
-        return root is not None and self._tree.covers(root, seen_from, at_ns)
+        seen_from = self._body if self._is_unmounted(sensor) else sensor
+        root = None if seen_from is None else self._root(seen_from)
+        return root is not None and self._tree.covers(root, seen_from or "", at_ns)
 
-    def place(self, sensor: str, at_ns: int) -> Placement:
-        """Return where a sensor was; raises FrameError(NO_TRANSFORM) when nothing says."""
-        seen_from = self._stand_in(sensor)
-        if seen_from != sensor and sensor not in self._guessed:
-            self._guessed.add(sensor)
-            logger.warning("no transform leads to %s: taken to be at %s", sensor, seen_from)
-        root = self._root(seen_from)
+    def place(self, sensor: str, at_ns: int, *, is_camera: bool = False) -> Placement:
+        """Return where a sensor was; raises FrameError(NO_TRANSFORM) when nothing says.
+
+        Without any stream of transforms the sensor is taken to be at the body, a camera looking forward.
+        """
+        if self._is_unmounted(sensor) and self._body is not None:
+            if sensor not in self._guessed:
+                self._guessed.add(sensor)
+                logger.warning("no transforms: %s is taken to be at %s", sensor, self._body)
+            return self._mount(self.place(self._body, at_ns), is_camera=is_camera)
+        root = self._root(sensor)
         if root is None or root in self._map_frames:
             return Placement(
-                T_map_cam=self._tree.lookup(root or self._config.map_frame, seen_from, at_ns)
+                T_map_cam=self._tree.lookup(root or self._config.map_frame, sensor, at_ns),
+                T_odom_base=self._odometry_of(sensor, at_ns),
             )
-        base = self._base_on_the_way(root, seen_from)
-        T_base_cam = None if base == seen_from else self._tree.lookup(base, seen_from, at_ns)
+        base = self._base_on_the_way(root, sensor)
+        T_base_cam = None if base == sensor else self._tree.lookup(base, sensor, at_ns)
         return Placement(T_odom_base=self._tree.lookup(root, base, at_ns), T_base_cam=T_base_cam)
 
     def is_odometry_settled(self, message: Any, at_ns: int) -> bool:
@@ -115,7 +123,7 @@ class Localizer:
             )
         except FrameError:  # no map, or not at that time: odom is the next best
             return Placement(T_odom_base=T_odom_base)
-        return Placement(T_map_cam=T_map_odom @ T_odom_base)
+        return Placement(T_map_cam=T_map_odom @ T_odom_base, T_odom_base=T_odom_base)
 
     def place_pose(self, message: Any, at_ns: int) -> Placement:
         """Return where the base was by a pose message; the frame it names is map, or leads to it."""
@@ -153,9 +161,26 @@ class Localizer:
         if parent not in roots:
             roots.append(parent)
 
-    def _stand_in(self, sensor: str) -> str:
-        """Return the sensor, or the body of the odometry where no transform leads to the sensor."""
-        return sensor if self._root(sensor) is not None or self._body is None else self._body
+    def _is_unmounted(self, sensor: str) -> bool:
+        """Tell whether nothing says, or will say, where on the robot the sensor is."""
+        return not self._has_transforms and self._root(sensor) is None and self._body is not None
+
+    def _mount(self, body: Placement, *, is_camera: bool) -> Placement:
+        T_base_cam = pose(R_BODY_OPTICAL if is_camera else np.eye(3), np.zeros(3))
+        if body.T_map_cam is not None:
+            return replace(body, T_map_cam=body.T_map_cam @ T_base_cam)
+        return replace(body, T_base_cam=T_base_cam)
+
+    def _odometry_of(self, sensor: str, at_ns: int) -> Pose | None:
+        """Return T_odom_base where the sensor hangs below an odometry, else None."""
+        for odom in self._odom_frames:
+            if self._tree.is_connected(odom, sensor):
+                base = self._base_on_the_way(odom, sensor)
+                try:
+                    return self._tree.lookup(odom, base, at_ns)
+                except FrameError:  # it only measures the path
+                    return None
+        return None
 
     def _root(self, sensor: str) -> str | None:
         """Return the best fixed frame that the sensor is connected to."""

@@ -18,10 +18,22 @@ class TransformBuffer:
         tolerance_s: A sample is held this long before the first and after the last one.
         history_s: Samples of an edge farther than this from its newest arrival are forgotten. So a clock
             that jumps, either way, empties an edge instead of spoiling it.
+        correction_frame: The parent of corrections (map, of map -> odom). They change slowly, and
+            localisers stamp them into the future, so they are held for `correction_tolerance_s`.
+        correction_tolerance_s: See there.
     """
 
-    def __init__(self, *, tolerance_s: float, history_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        tolerance_s: float,
+        history_s: float,
+        correction_frame: str = "map",
+        correction_tolerance_s: float = 0.0,
+    ) -> None:
         self._tolerance_ns = round(tolerance_s * NS_PER_S)
+        self._correction_frame = correction_frame
+        self._correction_tolerance_ns = round(max(correction_tolerance_s, tolerance_s) * NS_PER_S)
         self._history_ns = round(history_s * NS_PER_S)
         self._edges: dict[str, _Edge] = {}  # by child
         self._frames: set[str] = set()
@@ -96,7 +108,9 @@ class TransformBuffer:
 
     def _sample(self, child: str, stamp_ns: int) -> Pose:
         edge = self._edges[child]
-        T = edge.sample(stamp_ns, tolerance_ns=self._tolerance_ns)
+        is_correction = edge.parent == self._correction_frame
+        tolerance_ns = self._correction_tolerance_ns if is_correction else self._tolerance_ns
+        T = edge.sample(stamp_ns, tolerance_ns=tolerance_ns)
         if T is None:
             raise FrameError(
                 f"no transform {edge.parent} -> {child} at {stamp_ns}:"

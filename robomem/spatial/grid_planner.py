@@ -10,6 +10,7 @@ from robomem.errors import UnreachableError
 from robomem.geometry import Points
 from robomem.spatial.octree import OccupancyGrid
 
+HALF_DIAGONAL_CELLS = 0.5**0.5  # a thing may fill its cell up to the corner
 Cells = NDArray[np.bool_]
 Cell = tuple[int, int]
 NEIGHBOURS = [(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r, c) != (0, 0)]
@@ -40,10 +41,13 @@ def plan(
     Raises:
         UnreachableError: The start is not free, or no free path leads near the goal.
     """
-    traversable = inflate(_free_cells(grid, driven_map, radius_m), radius_m / grid.resolution_m)
+    free = _free_cells(grid, driven_map, radius_m)
+    traversable = inflate(free, radius_m / grid.resolution_m + HALF_DIAGONAL_CELLS)
     start, goal = _cell(grid, start_map), _cell(grid, goal_map)
     if not _contains(traversable, start):
-        start = _nearest(traversable, start, reach=radius_m / grid.resolution_m, what="the start")
+        start = _nearest(
+            traversable, start, reach=radius_m / grid.resolution_m + 1, what="the start"
+        )
     reach = standoff_m / grid.resolution_m
     if standoff_m == 0 and not _contains(traversable, goal):
         raise UnreachableError(

@@ -30,7 +30,10 @@ SQL_TYPES = {int: "INTEGER", bool: "INTEGER", float: "REAL", str: "TEXT", bytes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceRow:
-    """What is known of one source: its clock, its path. `pending_stamp_ns` awaits confirmation."""
+    """What is known of one source: its clock, its path, where it last was in map and in odom.
+
+    `pending_stamp_ns` awaits confirmation.
+    """
 
     name: str
     first_stamp_ns: int
@@ -39,6 +42,7 @@ class SourceRow:
     observations: int
     path_length_m: float
     p_map: Array | None
+    p_odom: Array | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
