@@ -1,5 +1,7 @@
 """Ask a memory node from another program."""
 
+import time
+from collections.abc import Callable
 from threading import Event
 from typing import Any
 
@@ -12,6 +14,7 @@ from robomem_ros import convert
 from robomem_ros.messages import make
 
 ANSWER_TIMEOUT_S = 60.0
+CHECK_PERIOD_S = 0.5
 
 
 class MemoryClient:
@@ -21,14 +24,21 @@ class MemoryClient:
         node: Through which it calls.
         name: Of the memory node.
         timeout_s: The longest wait, after which a RobomemError is raised.
+        check: Called now and then while waiting; raises when waiting is in vain.
     """
 
     def __init__(
-        self, node: Any, *, name: str = "robomem", timeout_s: float = ANSWER_TIMEOUT_S
+        self,
+        node: Any,
+        *,
+        name: str = "robomem",
+        timeout_s: float = ANSWER_TIMEOUT_S,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._ask = node.create_client(Ask, f"{name}/ask")
         self._route = node.create_client(Route, f"{name}/route")
         self._timeout_s = timeout_s
+        self._check = check
 
     def ask(self, question: str) -> Answer:
         """Ask in words; raises QueryError when the question is not understood."""
@@ -55,6 +65,9 @@ class MemoryClient:
         done = Event()
         future = client.call_async(request)
         future.add_done_callback(lambda _: done.set())
-        if not done.wait(self._timeout_s):
-            raise RobomemError(f"no answer from {client.srv_name} within {self._timeout_s} s")
+        deadline_s = time.monotonic() + self._timeout_s
+        while not done.wait(CHECK_PERIOD_S):
+            self._check()
+            if time.monotonic() > deadline_s:
+                raise RobomemError(f"no answer from {client.srv_name} within {self._timeout_s} s")
         return future.result()

@@ -1,24 +1,14 @@
-"""The demonstration over ROS 2: what the simulated robot perceives travels to a memory node.
+"""The story that the demonstration tells over ROS 2: the simulator here, the memory node beside it."""
 
-    python -m robomem_ros.demo --out out --seed 0
-
-The simulator runs here, beside its truth; the memory node is a process of its own. Exits 0 only if
-every answer was right and the robot arrived.
-"""
-
-import argparse
-import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
 
-from robomem_sim.demo import INTERRUPTED, remove_old, show
+from robomem_sim.demo import remove_old, show
 from robomem_sim.report import ask_all, conclude
 from robomem_sim.run import Frame
 
-from robomem.errors import RobomemError
 from robomem.memory import Memory
 from robomem_ros.children import Child
 from robomem_ros.client import MemoryClient
@@ -27,21 +17,6 @@ from robomem_ros.sim_node import SimNode
 
 # ruff: noqa: T201 - a program prints
 FRAMES_A_LINE = 100
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demonstration; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGINT, _interrupt)  # a background job of a shell ignores it otherwise
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return run(options.out, options.seed)
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-        return INTERRUPTED
-    except RobomemError as err:
-        print(f"error: {err}", file=sys.stderr)
-        return err.exit_code
 
 
 def run(out: Path, seed: int) -> int:
@@ -61,7 +36,7 @@ def run(out: Path, seed: int) -> int:
         simulator(surroundings, seed=seed) as sim,
     ):
         _patrol_twice(sim, child)
-        client = MemoryClient(sim)
+        client = MemoryClient(sim, check=child.check)
         rows = list(ask_all(sim.scenario, client.ask))
         with Memory.open(path, mode="r") as memory:
             rows += conclude(memory, sim.scenario, rows, out=out, plan=client.route)
@@ -86,19 +61,3 @@ def _patrol(sim: SimNode, frames: Iterable[Frame], name: str, child: Child) -> N
             print(f"\r{name}: {count} frames", end="", flush=True)
     rate_hz = count / (time.monotonic() - start_s)
     print(f"\r{name}: {count} frames over ROS, {sim.flow.lost - lost} lost, {rate_hz:.0f} a second")
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m robomem_ros.demo", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results")
-    parser.add_argument("--seed", type=int, default=0, help="of the house and the noise")
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())
