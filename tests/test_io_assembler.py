@@ -348,7 +348,7 @@ def test_frames_may_have_a_leading_slash_and_other_names(ros):
         ("depth shape", Reason.DEPTH_SHAPE),
         ("all invalid", Reason.DEPTH_EMPTY),
         ("no info", Reason.INTRINSICS_INVALID),
-        ("info of another size", Reason.INTRINSICS_INVALID),
+        ("info of another size", Reason.DEPTH_SHAPE),
     ],
 )
 def test_a_bad_image_is_refused_and_the_next_one_is_taken(ros, bad, reason):

@@ -170,6 +170,15 @@ def test_one_bad_frame_is_refused_and_the_others_are_read(seven_scenes, file, co
     assert results[2].stamp_ns == 233_333_333
 
 
+def test_a_depth_image_of_another_size_is_refused(seven_scenes):
+    _save(seven_scenes / "frame-000000.depth.png", DEPTH[:2])  # the first is no exception
+
+    results = [_result(item) for item in open_recording(seven_scenes).items()]
+
+    assert results[0] is Reason.DEPTH_SHAPE
+    assert [r.stamp_ns > 0 for r in results[1:]] == [True, True]
+
+
 def test_a_frame_of_tum_without_a_pose_near_it_is_refused(tum):
     lines = (tum / "groundtruth.txt").read_text().splitlines()
     (tum / "groundtruth.txt").write_text(

@@ -14,7 +14,7 @@ from robomem.io.recording import Item, Stream, source_name
 from robomem.io.storage import BagTopic, RawMessage, Storage, open_storages, storage_files
 from robomem.io.topics import PEEKED, Candidate, find_roles, lacking
 
-_FINGERPRINT_BYTES = 1 << 20
+_FINGERPRINT_BYTES = 1 << 16
 NS_PER_S = 1_000_000_000
 
 
@@ -45,7 +45,7 @@ class BagRecording:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the first MiB and the first stamp: a copy that grew is the same recording."""
+        """Hash of the first 64 KiB and the first stamp: a copy that grew is the same recording."""
         return self._fingerprint
 
     @property

@@ -110,7 +110,7 @@ def _intrinsics(anchor: Arrival, info: Arrival | None, depth_m: Depth) -> NDArra
     if size not in ((0, 0), depth_m.shape):
         raise FormatError(
             f"{info.topic} is for images of {size}, {anchor.topic} has {depth_m.shape}",
-            reason=Reason.INTRINSICS_INVALID,
+            reason=Reason.DEPTH_SHAPE,
         )
     return ros_messages.intrinsics(info.message, is_rectified="rect" in anchor.topic)
 

@@ -42,6 +42,15 @@ def depth_from_units(depth: NDArray[np.uint16], *, units_per_m: float) -> Depth:
     return depth_m
 
 
+def image_shape(data: bytes) -> tuple[int, int] | None:
+    """Return (H, W) as the header says, without decoding; None where there is no readable header."""
+    try:
+        with Image.open(BytesIO(data), formats=_FORMATS) as image:
+            return image.height, image.width
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        return None
+
+
 def _decoded(data: bytes) -> Image.Image:
     """Decode after a look at the size; Pillow's errors on damage are OSError, SyntaxError, ValueError."""
     try:

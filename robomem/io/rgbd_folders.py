@@ -9,6 +9,7 @@ TUM: `depth.txt`, `rgb.txt` (time, file), `groundtruth.txt` (time, x y z, qx qy 
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from robomem.errors import FormatError, FrameError, Reason
 from robomem.geometry import Pose, pose, rotation_from_quaternion
-from robomem.io.images import decode_color, decode_depth, depth_from_units
+from robomem.io.images import decode_color, decode_depth, depth_from_units, image_shape
 from robomem.io.recording import Item, Stream, source_name
 from robomem.types import Observation
 
@@ -31,6 +32,7 @@ SEVEN_SCENES_RATE_HZ = 30
 SEVEN_SCENES_UNITS_PER_M = 1000.0
 TUM_UNITS_PER_M = 5000.0
 TUM_TOLERANCE_NS = 20_000_000
+SHAPE_SAMPLES = 10  # of the first images: one odd one among them is outvoted
 # fx, fy, cx, cy. Of the Kinect of 7-Scenes; of the three of TUM, by number, and what ROS assumes.
 _SEVEN_SCENES_CAMERA = (585.0, 585.0, 320.0, 240.0)
 _TUM_CAMERAS = {
@@ -80,6 +82,7 @@ class FolderRecording:
     lacks: tuple[str, ...]
     frames: tuple[Frame, ...]
     K: NDArray[np.float64]
+    shape: tuple[int, int] | None
     units_per_m: float
 
     def items(self) -> Iterator[Item]:
@@ -89,6 +92,11 @@ class FolderRecording:
 
     def _load(self, frame: Frame) -> Observation:
         depth = decode_depth(_bytes_of(frame.depth))
+        if self.shape is not None and depth.shape != self.shape:
+            raise FormatError(
+                f"{frame.depth.name} is {depth.shape}, the others are {self.shape}",
+                reason=Reason.DEPTH_SHAPE,
+            )
         return Observation(
             stamp_ns=frame.stamp_ns,
             source=source_name(self.kind, self.fingerprint),
@@ -116,8 +124,16 @@ def _open_seven_scenes(path: Path, stems: Sequence[str]) -> FolderRecording:
         ),
         frames=frames,
         K=K,
+        shape=_usual_shape(frames),
         units_per_m=SEVEN_SCENES_UNITS_PER_M,
     )
+
+
+def _usual_shape(frames: Sequence[Frame]) -> tuple[int, int] | None:
+    """Return the (H, W) of most of the first images: the intrinsics are for that."""
+    files = [frame.depth for frame in frames[:SHAPE_SAMPLES] if frame.depth.is_file()]
+    shapes = Counter(shape for file in files if (shape := image_shape(file.read_bytes())))
+    return shapes.most_common(1)[0][0] if shapes else None
 
 
 def _seven_scenes_frame(path: Path, stem: str) -> Frame:
@@ -165,6 +181,7 @@ def _open_tum(path: Path) -> FolderRecording:
         lacks=(*lacks, *(() if poses else ("poses: no groundtruth.txt",)), *_common_lacks(frames)),
         frames=frames,
         K=K,
+        shape=_usual_shape(frames),
         units_per_m=TUM_UNITS_PER_M,
     )
 
