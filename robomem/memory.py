@@ -29,7 +29,8 @@ from robomem.spatial.octree import Octree
 from robomem.spatial.stored_map import StoredMap
 from robomem.store import folder
 from robomem.store.images import ImageFiles
-from robomem.store.tables import Records, keyframe_of
+from robomem.store.records import Records
+from robomem.store.rows import keyframe_of
 from robomem.types import (
     Answer,
     Cursor,

@@ -24,7 +24,8 @@ from robomem.semantic.lifting import lift
 from robomem.spatial.keyframes import needs_keyframe
 from robomem.spatial.stored_map import StoredMap
 from robomem.store.images import ImageFiles
-from robomem.store.tables import KeyframeRow, Records, SourceRow, keyframe_of
+from robomem.store.records import Records
+from robomem.store.rows import KeyframeRow, SourceRow, keyframe_of
 from robomem.types import Keyframe, Observation, Receipt, Vector
 
 # A place counts as free before a thing appeared there if most of this little cube around it was.

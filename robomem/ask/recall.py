@@ -19,7 +19,8 @@ import numpy as np
 
 from robomem.ask.labels import fold, matches
 from robomem.geometry import transform
-from robomem.store.tables import Array, EntityRow, EventRow, Records, keyframe_of
+from robomem.store.records import Records
+from robomem.store.rows import Array, EntityRow, EventRow, keyframe_of
 from robomem.types import (
     Entity,
     EntityState,

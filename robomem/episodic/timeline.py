@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from robomem.config import EpisodicConfig
-from robomem.store.tables import EntityRow, EventRow, Records
+from robomem.store.records import Records
+from robomem.store.rows import EntityRow, EventRow
 from robomem.types import EventKind, Keyframe
 
 SIGHTING_KINDS = (EventKind.APPEARED, EventKind.SEEN, EventKind.MOVED)

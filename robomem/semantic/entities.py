@@ -14,7 +14,8 @@ from robomem.geometry import inverse, transform
 from robomem.semantic.absence import Look, absence_evidence
 from robomem.semantic.association import Candidate, associate
 from robomem.semantic.lifting import Sighting
-from robomem.store.tables import EntityRow, Records, SightingRow
+from robomem.store.records import Records
+from robomem.store.rows import EntityRow, SightingRow
 from robomem.types import EntityState, Keyframe, Vector
 
 

@@ -9,7 +9,8 @@ from robomem.errors import StoreCorruptError
 from robomem.spatial.octree import MapDelta, Octree
 from robomem.store import brick_files
 from robomem.store.brick_files import Bricks
-from robomem.store.tables import DeltaRow, Records
+from robomem.store.records import Records
+from robomem.store.rows import DeltaRow
 
 MAX_FILES = 8  # then they are merged into one
 READ_ATTEMPTS = 5  # a writer may merge the files that a reader is about to open

@@ -1,0 +1,206 @@
+"""The records of a memory, in SQLite with a write-ahead log.
+
+Every change happens inside `transaction()`: all of it is there afterwards, or none. A reader sees
+the last whole transaction.
+"""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from robomem.errors import StoreCorruptError, StoreError
+from robomem.store.rows import (
+    DeltaRow,
+    EntityRow,
+    EventRow,
+    KeyframeRow,
+    SightingRow,
+    SourceRow,
+)
+from robomem.store.table import Table
+
+BUSY_TIMEOUT_S = 10.0
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS rejection
+    (source TEXT, reason TEXT, count INTEGER, PRIMARY KEY (source, reason)) WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS cursor (recording TEXT PRIMARY KEY, next INTEGER) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS brick_file (name TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS doomed (digest TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS event_by_until ON event (until_ns)",
+    "CREATE INDEX IF NOT EXISTS event_by_entity ON event (entity_id)",
+    "CREATE VIRTUAL TABLE IF NOT EXISTS event_text USING fts5 (text, tokenize = 'porter unicode61')",
+)
+
+
+class Records:
+    """All tables of one memory, on one connection."""
+
+    def __init__(self, path: Path, *, is_writer: bool, sync: str = "full") -> None:
+        self._path = path
+        self._is_in_transaction = False
+        try:
+            self._db = _connect(path, is_writer=is_writer)
+            self.sources = Table(self._db, SourceRow)
+            self.keyframes = Table(self._db, KeyframeRow)
+            self.entities = Table(self._db, EntityRow)
+            self.events = Table(self._db, EventRow)
+            self.sightings = Table(self._db, SightingRow, key_columns=2)
+            self.deltas = Table(self._db, DeltaRow)
+            if is_writer:
+                self._db.execute(f"PRAGMA synchronous = {sync.upper()}")
+                self._db.execute("PRAGMA secure_delete = ON")
+                self._create()
+        except sqlite3.DatabaseError as err:
+            raise StoreCorruptError(f"{path} cannot be opened: {err}") from err
+
+    def close(self) -> None:
+        """Close the connection; nothing is lost by it."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Apply everything inside at once; durable when it returns, undone when it raises."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as err:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(err, sqlite3.DatabaseError):
+                raise StoreError(f"{self._path} cannot be written: {err}") from err
+            raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let every read inside see the same state, whatever a writer does; may be nested."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except sqlite3.DatabaseError as err:
+            raise StoreCorruptError(f"{self._path} is damaged: {err}") from err
+        finally:
+            self._db.execute("COMMIT")
+
+    def reject(self, source: str, reason: str) -> None:
+        """Count a rejection."""
+        self._db.execute(
+            "INSERT INTO rejection VALUES (?, ?, 1) "
+            "ON CONFLICT (source, reason) DO UPDATE SET count = count + 1",
+            (source, reason),
+        )
+
+    def rejections(self) -> dict[str, int]:
+        """Return how many observations were rejected, by reason."""
+        return dict(
+            self._db.execute(
+                "SELECT reason, sum(count) FROM rejection GROUP BY reason ORDER BY reason"
+            )
+        )
+
+    def position(self, recording: str) -> int:
+        """Return the number of items of a recording that were taken in."""
+        row = self._db.execute(
+            "SELECT next FROM cursor WHERE recording = ?", (recording,)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def set_position(self, recording: str, position: int) -> None:
+        """Remember that the items of a recording before `position` were taken in."""
+        self._db.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (recording, position))
+
+    def brick_files(self) -> list[str]:
+        """Return the names of the brick files, oldest first."""
+        return [name for (name,) in self._db.execute("SELECT name FROM brick_file ORDER BY name")]
+
+    def add_brick_file(self, name: str) -> None:
+        """Name a brick file that is on disk."""
+        self._db.execute("INSERT INTO brick_file VALUES (?)", (name,))
+
+    def drop_brick_files(self, names: list[str]) -> None:
+        """Forget the names of brick files that a newer one replaces."""
+        self._db.executemany("DELETE FROM brick_file WHERE name = ?", [(name,) for name in names])
+
+    def next_id(self, counter: str) -> int:
+        """Return the next number of a counter, from 1; never one that was given before."""
+        sql = (
+            "INSERT INTO counter VALUES (?, 1) "
+            "ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
+        )
+        return int(self._db.execute(sql, (counter,)).fetchone()[0])
+
+    def index_text(self, event_id: int, text: str) -> None:
+        """Make an event findable by its words."""
+        self._db.execute("DELETE FROM event_text WHERE rowid = ?", (event_id,))
+        self._db.execute("INSERT INTO event_text (rowid, text) VALUES (?, ?)", (event_id, text))
+
+    def drop_text(self, event_id: int) -> None:
+        """Make an event's words unfindable."""
+        self._db.execute("DELETE FROM event_text WHERE rowid = ?", (event_id,))
+
+    def search_text(self, words: list[str]) -> dict[int, float]:
+        """Return the events with every word (stemmed), and how well each fits by BM25, above 0."""
+        match = " ".join('"' + word.replace('"', '""') + '"' for word in words)
+        sql = "SELECT rowid, -bm25(event_text) FROM event_text WHERE event_text MATCH ?"
+        return dict(self._db.execute(sql, (match,))) if match else {}
+
+    def doom(self, digests: Iterable[str]) -> None:
+        """Say that images, and the bytes of deleted rows, are to be erased; see `erase_deleted`."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO doomed VALUES (?)", [("",), *((digest,) for digest in digests)]
+        )
+
+    def doomed(self) -> list[str]:
+        """Return the digests of the images to be erased."""
+        return [digest for (digest,) in self._db.execute("SELECT digest FROM doomed") if digest]
+
+    def is_erasing(self) -> bool:
+        """Tell whether an erasure was begun and is not finished."""
+        return self._db.execute("SELECT 1 FROM doomed").fetchone() is not None
+
+    def hash_into(self, digest: "hashlib.blake2b") -> None:
+        """Feed all that is remembered to a hash; not how it came in (cursors, rejections)."""
+        for table in (self.sources, self.keyframes, self.entities, self.events, self.sightings):
+            table.hash_into(digest)
+
+    def erase_deleted(self) -> None:
+        """Leave no bytes of deleted rows in any file; the images must be gone by now."""
+        self._db.execute("INSERT INTO event_text (event_text) VALUES ('optimize')")
+        self._db.execute("VACUUM")
+        self._db.execute("DELETE FROM doomed")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _create(self) -> None:
+        with self.transaction():
+            tables: tuple[Table[Any], ...] = (
+                self.sources, self.keyframes, self.entities, self.events, self.sightings, self.deltas
+            )  # fmt: skip
+            for table in tables:
+                table.create()
+            for statement in SCHEMA:
+                self._db.execute(statement)
+
+
+def _connect(path: Path, *, is_writer: bool) -> sqlite3.Connection:
+    mode = "rwc" if is_writer else "ro"
+    if not is_writer and not os.access(path.parent, os.W_OK):
+        mode += "&immutable=1"  # a reader of a WAL database writes beside it, and here it cannot
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_TIMEOUT_S,
+        check_same_thread=False,
+    )
+    if is_writer:
+        db.execute("PRAGMA journal_mode = WAL")
+    db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # a foreign file fails here
+    return db

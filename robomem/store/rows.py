@@ -1,0 +1,120 @@
+"""The rows of the records: one frozen dataclass a table. An array is kept as its float64 bytes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robomem.types import EntityState, EventKind, Keyframe
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceRow:
+    """What is known of one source: its clock, its path, where it last was in map and in odom.
+
+    `pending_stamp_ns` awaits confirmation.
+    """
+
+    name: str
+    first_stamp_ns: int
+    last_stamp_ns: int
+    pending_stamp_ns: int | None
+    observations: int
+    path_length_m: float
+    p_map: Array | None
+    p_odom: Array | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeyframeRow:
+    """See `types.Keyframe`; T_map_kf is (16,) row by row."""
+
+    keyframe_id: int
+    stamp_ns: int
+    until_ns: int
+    T_map_kf: Array
+    source: str
+    depth_digest: str | None
+    color_digest: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EntityRow:
+    """All that is known of a thing, believed in or not yet.
+
+    Attributes:
+        is_confirmed: Whether it was sighted often enough to be believed in.
+        is_novel: Whether it stood, when first seen, where the map had seen free space.
+        p_kf: Its centre in the keyframe of the last sighting, (3,) metres.
+        size_m: Its extent, (3,) metres.
+        score_sum: Sum of the detector's scores.
+        looks: Evidence that it is gone, since the last sighting; see `semantic.absence`.
+        seen_range_m: The farthest it was sighted from.
+    """
+
+    entity_id: int
+    label: str
+    state: EntityState
+    is_confirmed: bool
+    is_novel: bool
+    keyframe_id: int
+    p_kf: Array
+    size_m: Array | None
+    first_seen_ns: int
+    last_seen_ns: int
+    sightings: int
+    score_sum: float
+    looks: float
+    seen_range_m: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventRow:
+    """See `types.Event`; positions are (3,) metres in their keyframes."""
+
+    event_id: int
+    kind: EventKind
+    stamp_ns: int
+    until_ns: int
+    text: str
+    source: str
+    keyframe_id: int | None
+    entity_id: int | None
+    label: str | None
+    p_kf: Array | None
+    from_keyframe_id: int | None
+    p_from_kf: Array | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SightingRow:
+    """Which keyframe saw which entity: what `forget` must look at."""
+
+    entity_id: int
+    keyframe_id: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeltaRow:
+    """A scan that is in no brick file yet; see `spatial.octree.MapDelta`."""
+
+    seq: int
+    stamp_ns: int
+    keys: bytes
+    hit: bytes
+    free: bytes
+
+
+def keyframe_of(row: KeyframeRow) -> Keyframe:
+    """Return the keyframe that a row holds."""
+    return Keyframe(
+        keyframe_id=row.keyframe_id,
+        stamp_ns=row.stamp_ns,
+        until_ns=row.until_ns,
+        T_map_kf=row.T_map_kf.reshape(4, 4),
+        source=row.source,
+        depth_digest=row.depth_digest,
+        color_digest=row.color_digest,
+    )

@@ -1,0 +1,118 @@
+"""One SQLite table a dataclass: its fields are the columns, their types the columns' types."""
+
+import dataclasses
+import hashlib
+import sqlite3
+import types
+import typing
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+Row = TypeVar("Row")
+SQL_TYPES = {int: "INTEGER", bool: "INTEGER", float: "REAL", str: "TEXT", bytes: "BLOB"}
+
+
+class Table(Generic[Row]):
+    """One table of rows of one dataclass; the first `key_columns` fields are its primary key."""
+
+    def __init__(
+        self, db: sqlite3.Connection, row_type: type[Row], *, key_columns: int = 1
+    ) -> None:
+        self._db = db
+        self._row_type = row_type
+        self._name = row_type.__name__.removesuffix("Row").lower()
+        hints = typing.get_type_hints(row_type)
+        self._fields = [f.name for f in dataclasses.fields(row_type)]  # type: ignore[arg-type]
+        self._keys = self._fields[:key_columns]
+        self._decoders = [_decoder(hints[name]) for name in self._fields]
+        self._columns = [f"{name} {_sql_type(hints[name])}" for name in self._fields]
+
+    def create(self) -> None:
+        """Make the table where it is absent."""
+        columns = ", ".join(self._columns)
+        keys = ", ".join(self._keys)
+        rowid = (
+            ""
+            if self._columns[0].endswith("INTEGER") and len(self._keys) == 1
+            else " WITHOUT ROWID"
+        )
+        self._db.execute(
+            f"CREATE TABLE IF NOT EXISTS {self._name} ({columns}, PRIMARY KEY ({keys})){rowid}"
+        )
+
+    def save(self, row: Row) -> None:
+        """Insert a row, or replace the one with the same key."""
+        values = [_encode(getattr(row, name)) for name in self._fields]
+        marks = ", ".join("?" * len(values))
+        self._db.execute(f"INSERT OR REPLACE INTO {self._name} VALUES ({marks})", values)
+
+    def select(self, where: str = "1", *values: object) -> list[Row]:
+        """Return the rows that satisfy an SQL condition, by key."""
+        columns, keys = ", ".join(self._fields), ", ".join(self._keys)
+        sql = f"SELECT {columns} FROM {self._name} WHERE {where} ORDER BY {keys}"
+        return [self._decode(record) for record in self._db.execute(sql, values)]
+
+    def get(self, *key: object) -> Row | None:
+        """Return the row with this key."""
+        rows = self.select(" AND ".join(f"{name} = ?" for name in self._keys), *key)
+        return rows[0] if rows else None
+
+    def last(self) -> Row | None:
+        """Return the row with the highest key."""
+        rows = self.select(f"{self._keys[0]} = (SELECT max({self._keys[0]}) FROM {self._name})")
+        return rows[-1] if rows else None
+
+    def delete(self, where: str, *values: object) -> None:
+        """Remove the rows that satisfy an SQL condition."""
+        self._db.execute(f"DELETE FROM {self._name} WHERE {where}", values)
+
+    def count(self, where: str = "1", *values: object) -> int:
+        """Count the rows that satisfy an SQL condition."""
+        return int(
+            self._db.execute(f"SELECT count(*) FROM {self._name} WHERE {where}", values).fetchone()[
+                0
+            ]
+        )
+
+    def hash_into(self, digest: "hashlib.blake2b") -> None:
+        """Feed every row to a hash, by key."""
+        keys = ", ".join(self._keys)
+        for record in self._db.execute(f"SELECT * FROM {self._name} ORDER BY {keys}"):
+            digest.update(repr(record).encode())
+
+    def _decode(self, record: tuple[Any, ...]) -> Row:
+        values = (
+            None if value is None else decode(value)
+            for value, decode in zip(record, self._decoders, strict=True)
+        )
+        return self._row_type(*values)
+
+
+def _encode(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        return np.asarray(value, dtype="<f8").tobytes()
+    return value
+
+
+def _plain_type(hint: object) -> Any:
+    """Return the type behind `X | None`."""
+    if isinstance(hint, types.UnionType):
+        return next(arg for arg in typing.get_args(hint) if arg is not type(None))
+    return hint
+
+
+def _sql_type(hint: object) -> str:
+    plain = _plain_type(hint)
+    if plain in SQL_TYPES:
+        return SQL_TYPES[plain]
+    return "TEXT" if isinstance(plain, type) and issubclass(plain, str) else "BLOB"
+
+
+def _decoder(hint: object) -> Any:
+    plain = _plain_type(hint)
+    if plain in (bool, bytes, float, int, str) or (
+        isinstance(plain, type) and issubclass(plain, str)
+    ):
+        return plain
+    return lambda blob: np.frombuffer(blob, "<f8").astype(np.float64)
