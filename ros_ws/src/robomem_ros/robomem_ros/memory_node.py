@@ -46,10 +46,12 @@ class MemoryNode(LifecycleNode):
         """Open the memory and answer."""
         options = params.from_params(self, MemoryNodeOptions)
         memory = Memory.open(options.path, config=params.config_from_params(self))
-        self._configured.enter_context(memory)
-        self._reporter = self._configured.enter_context(Reporter(self, memory))
-        self._configured.enter_context(Services(self, memory, self._reporter))
-        self._listener = Listener(self, memory, self._reporter, options)
+        with ExitStack() as opened:  # closed again if one of these fails
+            opened.enter_context(memory)
+            reporter = opened.enter_context(Reporter(self, memory))
+            opened.enter_context(Services(self, memory, reporter))
+            self._configured = opened.pop_all()
+        self._listener = Listener(self, memory, reporter, options)
         self.get_logger().info(f"remembering in {memory.path}")
 
     @transition
