@@ -283,7 +283,8 @@ class Memory:
             first_ns, last_ns = self.span_ns or (None, None)
             return MemoryInfo(
                 observations=sum(s.observations for s in sources),
-                rejected=self._records.rejections(),
+                frames=sum(s.frames for s in sources),
+                rejections=self._records.rejections(),
                 keyframes=self._records.keyframes.count(),
                 entities=self._records.entities.count("is_confirmed"),
                 events=self._records.events.count(),

@@ -198,7 +198,7 @@ def _advanced(
     p_map = None if T_map_cam is None else T_map_cam[:3, 3].copy()
     p_odom = None if observation.T_odom_base is None else observation.T_odom_base[:3, 3].copy()
     if source is None:
-        source = SourceRow(observation.source, stamp_ns, stamp_ns, None, 0, 0.0, None, None)
+        source = SourceRow(observation.source, stamp_ns, stamp_ns, None, 0, 0, 0.0, None, None)
     step_m = _distance_m(source.p_odom, p_odom)
     if step_m is None:
         step_m = _distance_m(source.p_map, p_map)
@@ -208,6 +208,7 @@ def _advanced(
         last_stamp_ns=max(source.last_stamp_ns, stamp_ns),
         pending_stamp_ns=None,
         observations=source.observations + 1,
+        frames=source.frames + observation.has_scan,
         path_length_m=source.path_length_m + (step_m or 0.0),
         p_map=source.p_map if p_map is None else p_map,
         p_odom=source.p_odom if p_map is None else p_odom,

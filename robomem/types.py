@@ -109,6 +109,11 @@ class Observation:
         """Whether the sensor's pose is known."""
         return self.T_map_cam is not None or self.T_odom_base is not None
 
+    @property
+    def has_scan(self) -> bool:
+        """Whether it carries a depth image or points."""
+        return self.depth_m is not None or self.points_cam is not None
+
     def _check_whole(self) -> None:
         senses = self.depth_m, self.points_cam, self.color
         if not self.has_pose and (self.detections or any(part is not None for part in senses)):
@@ -296,10 +301,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class MemoryInfo:
-    """What a memory holds, in numbers. `rejected` counts observations by reason."""
+    """What a memory holds, in numbers.
+
+    `frames` counts the observations with a depth image or points, `rejections` those rejected, by reason.
+    """
 
     observations: int
-    rejected: dict[str, int]
+    frames: int
+    rejections: dict[str, int]
     keyframes: int
     entities: int
     events: int
@@ -313,6 +322,11 @@ class MemoryInfo:
     bytes_on_disk: int
     schema: int
     content_hash: str
+
+    @property
+    def rejected(self) -> int:
+        """How many observations were rejected."""
+        return sum(self.rejections.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def test_the_demonstration_is_right_in_one_process(tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     assert (tmp_path / "top_view.png").stat().st_size > 10_000
     with Memory.open(tmp_path / "house.rmem", "r") as memory:
-        assert memory.info().rejected == {}
+        assert memory.info().rejections == {}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_no_thing_is_remembered_that_is_not_there(patrolled):
 def test_free_space_is_free_and_walls_are_solid(patrolled):
     memory, house = patrolled
     occupied = memory.map.occupied()
-    low, high = house.mesh.bounds
+    low, high = house.mesh().mesh.bounds
 
     assert (occupied > low - 0.3).all()
     assert (occupied < high + 0.3).all()

@@ -128,7 +128,7 @@ def test_time_that_goes_backwards_is_rejected_and_counted(memory):
 
     assert not receipt
     assert receipt.rejected is Reason.STAMP_BACKWARDS
-    assert memory.info().rejected == {"stamp_backwards": 1}
+    assert memory.info().rejections == {"stamp_backwards": 1}
     assert memory.content_hash == before
 
 

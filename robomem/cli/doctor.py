@@ -117,7 +117,6 @@ CORE = (
     ("numpy", "numpy"),
     ("numba", "numba"),
     ("pydantic", "pydantic"),
-    ("msgpack", "msgpack"),
     ("pillow", "PIL"),
     ("rosbags", "rosbags.highlevel"),
 )

@@ -18,7 +18,8 @@ def run(args: Namespace) -> int:
         info, timebase = memory.info(), timebase_of(memory)
     if args.json:
         fields = asdict(info)
-        print_json({"store_schema": fields.pop("schema"), **fields})
+        counts = {"store_schema": fields.pop("schema"), "rejected": info.rejected}
+        print_json(counts | fields)
         return 0
     print_facts(_facts(info, timebase))
     return 0
@@ -27,8 +28,10 @@ def run(args: Namespace) -> int:
 def _facts(info: MemoryInfo, timebase: Timebase) -> Iterator[tuple[str, str]]:
     yield "span", _span(info, timebase)
     yield "observations", f"{info.observations:,}"
-    for reason, count in sorted(info.rejected.items()):
-        yield "rejected", f"{count:,} {reason}"
+    yield "frames", f"{info.frames:,}"
+    yield "rejected", f"{info.rejected:,}"
+    for reason, count in sorted(info.rejections.items()):
+        yield "", f"{count:,} {reason}"
     yield "keyframes", f"{info.keyframes:,}"
     yield "entities", f"{info.entities:,}"
     yield "events", f"{info.events:,}"

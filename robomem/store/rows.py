@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 class SourceRow:
     """What is known of one source: its clock, its path, where it last was in map and in odom.
 
-    `pending_stamp_ns` awaits confirmation.
+    `pending_stamp_ns` awaits confirmation; `frames` counts the observations that carried a scan.
     """
 
     name: str
@@ -22,6 +22,7 @@ class SourceRow:
     last_stamp_ns: int
     pending_stamp_ns: int | None
     observations: int
+    frames: int
     path_length_m: float
     p_map: Array | None
     p_odom: Array | None
