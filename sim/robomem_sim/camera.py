@@ -105,7 +105,7 @@ class Scene:
             depth_m=depth_m.reshape(shape),
             color=color.reshape(*shape, 3),
             thing_ids=self.thing_ids(faces).reshape(shape),
-            incidence=cosine.reshape(shape),
+            incidence=cosine.astype(np.float32).reshape(shape),
         )
 
 
