@@ -41,14 +41,17 @@ def memory_node(
 
 
 @contextmanager
-def simulator(environment: Mapping[str, str], *, seed: int) -> Iterator[SimNode]:
+def simulator(
+    environment: Mapping[str, str], **parameters: str | float | bool
+) -> Iterator[SimNode]:
     """Return a simulator node of this process, spun by another thread."""
     os.environ.update(environment)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
     thread = Thread(target=_spin, args=[executor], daemon=True)
     try:
-        sim = SimNode(parameter_overrides=[Parameter("seed", value=seed)])
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        sim = SimNode(parameter_overrides=overrides)
         executor.add_node(sim)
         thread.start()
         yield sim
