@@ -11,7 +11,7 @@ import hashlib
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self
@@ -33,6 +33,7 @@ from robomem.store.records import Records
 from robomem.store.rows import keyframe_of
 from robomem.types import (
     Answer,
+    Counts,
     Cursor,
     Entity,
     Event,
@@ -60,15 +61,17 @@ class Memory:
         self._records = Records(
             path / "records.sqlite", is_writer=writer_lock is not None, sync=config.store.sync
         )
-        self._map = StoredMap(path / "bricks", self._records, config.spatial)
         self._recaller = Recaller(self._records, config.ask.near_radius_m)
         self._observer: Observer | None = None
         self._until_checkpoint = config.store.checkpoint_observations
-        if self.is_writer:
-            self._map.remove_orphans()
-            if self._records.is_erasing():
-                self._finish_erasing()
-            self._observer = self._new_observer()
+        try:
+            self._map = StoredMap(path / "bricks", self._records, config.spatial)
+            if self.is_writer:
+                self._clean_up()
+                self._observer = self._new_observer()
+        except BaseException:
+            self._records.close()
+            raise
 
     @classmethod
     def open(
@@ -276,18 +279,25 @@ class Memory:
             table.delete("entity_id = ?", entity_id)
         return digests
 
+    def counts(self) -> Counts:
+        """Count what is held; unlike `info` it reads little."""
+        with self._reading():
+            return Counts(
+                observations=sum(s.observations for s in self._records.sources.select()),
+                keyframes=self._records.keyframes.count(),
+                entities=self._records.entities.count("is_confirmed"),
+                events=self._records.events.count(),
+            )
+
     def info(self) -> MemoryInfo:
         """Measure what is held; it reads everything, for the hash."""
         with self._reading():
             sources, volume = self._records.sources.select(), self.map.volume()
             first_ns, last_ns = self.span_ns or (None, None)
             return MemoryInfo(
-                observations=sum(s.observations for s in sources),
+                **asdict(self.counts()),
                 frames=sum(s.frames for s in sources),
                 rejections=self._records.rejections(),
-                keyframes=self._records.keyframes.count(),
-                entities=self._records.entities.count("is_confirmed"),
-                events=self._records.events.count(),
                 path_length_m=sum(s.path_length_m for s in sources),
                 known_m3=volume.known_m3,
                 free_m3=volume.free_m3,
@@ -335,12 +345,20 @@ class Memory:
         self.close()
 
     def __repr__(self) -> str:
-        keyframes, entities = self._records.keyframes.count(), self._records.entities.count()
-        return f"Memory({str(self.path)!r}, {keyframes} keyframes, {entities} entities)"
+        counts = self.counts()
+        return (
+            f"Memory({str(self.path)!r}, {counts.keyframes} keyframes, {counts.entities} entities)"
+        )
 
     def _advance(self, cursor: Cursor | None) -> None:
         if cursor is not None:
             self._records.set_position(cursor.recording, cursor.position + 1)
+
+    def _clean_up(self) -> None:
+        """Finish what a writer that died had begun."""
+        self._map.remove_orphans()
+        if self._records.is_erasing():
+            self._finish_erasing()
 
     def _new_observer(self) -> Observer:
         return Observer(self._records, self._map, self._images, self.config)

@@ -300,6 +300,16 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """How many of each a memory holds; cheap to ask for."""
+
+    observations: int
+    keyframes: int
+    entities: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryInfo:
     """What a memory holds, in numbers.
 

@@ -45,18 +45,18 @@ class Records:
         self._is_in_transaction = False
         try:
             self._db = _connect(path, is_writer=is_writer)
-            self.sources = Table(self._db, SourceRow)
-            self.keyframes = Table(self._db, KeyframeRow)
-            self.entities = Table(self._db, EntityRow)
-            self.events = Table(self._db, EventRow)
-            self.sightings = Table(self._db, SightingRow, key_columns=2)
-            self.deltas = Table(self._db, DeltaRow)
-            if is_writer:
-                self._db.execute(f"PRAGMA synchronous = {sync.upper()}")
-                self._db.execute("PRAGMA secure_delete = ON")
-                self._create()
         except sqlite3.DatabaseError as err:
             raise StoreCorruptError(f"{path} cannot be opened: {err}") from err
+        self.sources = Table(self._db, SourceRow)
+        self.keyframes = Table(self._db, KeyframeRow)
+        self.entities = Table(self._db, EntityRow)
+        self.events = Table(self._db, EventRow)
+        self.sightings = Table(self._db, SightingRow, key_columns=2)
+        self.deltas = Table(self._db, DeltaRow)
+        if is_writer:
+            self._db.execute(f"PRAGMA synchronous = {sync.upper()}")
+            self._db.execute("PRAGMA secure_delete = ON")
+            self._create()
 
     def close(self) -> None:
         """Close the connection; nothing is lost by it."""
@@ -200,7 +200,11 @@ def _connect(path: Path, *, is_writer: bool) -> sqlite3.Connection:
         timeout=BUSY_TIMEOUT_S,
         check_same_thread=False,
     )
-    if is_writer:
-        db.execute("PRAGMA journal_mode = WAL")
-    db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # a foreign file fails here
+    try:
+        if is_writer:
+            db.execute("PRAGMA journal_mode = WAL")
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # a foreign file fails here
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
     return db

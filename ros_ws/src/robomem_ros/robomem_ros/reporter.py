@@ -57,7 +57,7 @@ class Reporter:
         grid = self._memory.map.slice_2d(bounds.z_min_m, bounds.z_max_m)
         self._published_observations = self._tally.observations
         self._tally.entities = len(entities)
-        self._tally.events = len(self._memory.events())
+        self._tally.events = self._memory.counts().events
         self._status.publish(self._tally.status(make))
         self._entities.publish(convert.entity_array(entities, stamp_ns=stamp_ns, make=make))
         self._map.publish(convert.occupancy_grid(grid, stamp_ns=stamp_ns, make=make))

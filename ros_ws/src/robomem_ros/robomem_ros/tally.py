@@ -1,7 +1,7 @@
 """What a memory holds and what it turned away, counted along instead of measured anew."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from robomem.memory import Memory
@@ -24,10 +24,8 @@ class Tally:
     @classmethod
     def of(cls, memory: Memory) -> "Tally":
         """Measure a memory once."""
-        info = memory.info()
-        return cls(
-            info.observations, info.keyframes, info.entities, info.events, info.last_stamp_ns or 0
-        )
+        counts, span_ns = memory.counts(), memory.span_ns
+        return cls(**asdict(counts), stamp_ns=span_ns[1] if span_ns else 0)
 
     def add(self, receipt: Receipt, stamp_ns: int) -> None:
         """Count an observation."""
