@@ -20,6 +20,7 @@ NO_EVIDENCE = 0.0
 # Points of a box to look at, as fractions of its size: an open thing (a table) is empty at its centre.
 BOX_SAMPLES = np.array(list(itertools.product((-0.35, 0.0, 0.35), repeat=3)))
 MIN_THROUGH_FRACTION = 0.75
+MIN_MEASURED_FRACTION = 0.75  # of the points; a place half out of the image may be seen next time
 DEFAULT_SIZE_M = 0.1
 SURE_RANGE_FRACTION = 0.7  # of the farthest sighting: nearer than that the detector should see it
 
@@ -32,6 +33,11 @@ class Look:
     K: NDArray[np.float64]
     T_map_cam: Pose
     has_detector: bool
+
+
+def is_in_view(look: Look, p_map: Points) -> NDArray[np.bool_]:
+    """Tell which points (N, 3) in map lie in the image, (N,): a first, cheap look at many."""
+    return _is_inside(look, project(transform(inverse(look.T_map_cam), p_map), look.K))
 
 
 def absence_evidence(
@@ -49,24 +55,28 @@ def absence_evidence(
     size = np.full(3, DEFAULT_SIZE_M) if size_m is None else size_m
     p_cam = transform(inverse(look.T_map_cam), p_map + BOX_SAMPLES * size)
     measured_m = _measure(look, p_cam)
-    if measured_m is None:
+    is_measured = ~np.isnan(measured_m)
+    if is_measured.mean() < MIN_MEASURED_FRACTION:
         return NO_EVIDENCE
-    if (measured_m > p_cam[:, 2] + see_through_m).mean() >= MIN_THROUGH_FRACTION:
+    behind_m = (measured_m - p_cam[:, 2])[is_measured]
+    if (behind_m > see_through_m).mean() >= MIN_THROUGH_FRACTION:
         return SEEN_THROUGH
     is_near = float(np.linalg.norm(p_cam.mean(axis=0))) <= SURE_RANGE_FRACTION * seen_range_m
-    front_m = float(p_cam[:, 2].mean() - size.max() / 2 - see_through_m)
-    is_in_view = float(np.median(measured_m)) >= front_m
-    return UNDETECTED if look.has_detector and is_near and is_in_view else NO_EVIDENCE
+    is_unhidden = float(np.median(behind_m)) >= -(float(size.max()) / 2 + see_through_m)
+    return UNDETECTED if look.has_detector and is_near and is_unhidden else NO_EVIDENCE
 
 
-def _measure(look: Look, p_cam: Points) -> NDArray[np.float64] | None:
-    """Return the depth measured towards every point; None unless all are in the image and measured."""
+def _measure(look: Look, p_cam: Points) -> NDArray[np.float64]:
+    """Return the depth measured towards every point, (N,); NaN where that is not in the image."""
     uv_px = project(p_cam, look.K)
+    is_inside = _is_inside(look, uv_px)
+    measured_m = np.full(len(p_cam), np.nan)
+    u, v = np.rint(uv_px[is_inside]).astype(np.intp).T
+    measured_m[is_inside] = look.depth_m[v, u]
+    return measured_m
+
+
+def _is_inside(look: Look, uv_px: NDArray[np.float64]) -> NDArray[np.bool_]:
     height, width = look.depth_m.shape
-    if not (
-        np.isfinite(uv_px).all() and (uv_px >= 0).all() and (uv_px < (width - 1, height - 1)).all()
-    ):
-        return None
-    u, v = np.rint(uv_px).astype(np.intp).T
-    measured_m = look.depth_m[v, u].astype(np.float64)
-    return None if np.isnan(measured_m).any() else measured_m
+    with np.errstate(invalid="ignore"):  # NaN, from behind the camera, is not inside
+        return np.asarray(((uv_px >= 0) & (uv_px <= (width - 1, height - 1))).all(axis=1))

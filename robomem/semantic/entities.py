@@ -11,7 +11,7 @@ import numpy as np
 
 from robomem.config import SemanticConfig
 from robomem.geometry import inverse, transform
-from robomem.semantic.absence import Look, absence_evidence
+from robomem.semantic.absence import Look, absence_evidence, is_in_view
 from robomem.semantic.association import Candidate, associate
 from robomem.semantic.lifting import Sighting
 from robomem.store.records import Records
@@ -149,14 +149,22 @@ class EntityTracker:
     def _look_for_missing(self, glance: Glance, *, seen: set[int]) -> list[News]:
         if glance.look is None:
             return []
+        expected = [
+            row
+            for row in self._rows.values()
+            if row.state is EntityState.PRESENT and row.entity_id not in seen
+            if row.last_seen_ns < glance.stamp_ns
+        ]
+        if not expected:
+            return []
+        p_map = np.array([self._p_map[row.entity_id] for row in expected])
         news: list[News] = []
-        for row in list(self._rows.values()):
-            is_expected = row.state is EntityState.PRESENT and row.last_seen_ns < glance.stamp_ns
-            if is_expected and row.entity_id not in seen and row.entity_id in self._rows:
-                news += self._look_for(row, glance.look, glance.keyframe)
+        for row, is_looked_at in zip(expected, is_in_view(glance.look, p_map), strict=True):
+            if is_looked_at and row.entity_id in self._rows:  # not merged by now
+                news += self._look_for(row, glance.look)
         return news
 
-    def _look_for(self, row: EntityRow, look: Look, keyframe: Keyframe) -> list[News]:
+    def _look_for(self, row: EntityRow, look: Look) -> list[News]:
         evidence = absence_evidence(
             look,
             self._p_map[row.entity_id],
