@@ -194,15 +194,16 @@ def trace_rays(
                 break
             free[slot, z & 7] |= bit
             remaining -= 1
-            if tx <= ty and tx <= tz:
-                x += sx
-                tx = np.inf if x == x_end else tx + ux
-            elif ty <= tz:
-                y += sy
-                ty = np.inf if y == y_end else ty + uy
-            else:
-                z += sz
-                tz = np.inf if z == z_end else tz + uz
+            # Selects, not branches: which axis is next cannot be predicted.
+            goes_x = tx <= ty and tx <= tz
+            goes_y = not goes_x and ty <= tz
+            goes_z = not goes_x and not goes_y
+            x += sx if goes_x else 0
+            y += sy if goes_y else 0
+            z += sz if goes_z else 0
+            tx += (ux if x != x_end else np.inf) if goes_x else 0.0
+            ty += (uy if y != y_end else np.inf) if goes_y else 0.0
+            tz += (uz if z != z_end else np.inf) if goes_z else 0.0
     for b in range(count):
         for w in range(8):
             free[b, w] &= ~hit[b, w]
