@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from robomem.errors import RobomemError
 from robomem.memory import Memory
 from robomem_sim.report import Row, ask_all, conclude, table
 from robomem_sim.run import Frame
@@ -31,11 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.ros or (not options.in_process and _has_ros()):
             return _run_with_ros(options.out, options.seed)
         if not options.in_process:
-            print("ROS 2 is not installed here: running in one process")
+            print("without ROS 2: running in one process")
         return run_in_process(options.out, options.seed)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return INTERRUPTED
+    except RobomemError as err:
+        print(f"demo: {err}", file=sys.stderr)
+        return err.exit_code
 
 
 def run_in_process(out: Path, seed: int) -> int:
@@ -97,7 +101,12 @@ def _tell(memory: Memory, scenario: Scenario) -> None:
 
 
 def _has_ros() -> bool:
-    """Tell whether ROS 2 and the messages can be imported; in another process, for it loads much."""
+    """Tell whether ROS 2 and the messages can be imported; in another process, for it loads much.
+
+    ROBOMEM_NO_ROS leaves ROS out, here as in the set-up.
+    """
+    if os.environ.get("ROBOMEM_NO_ROS"):
+        return False
     command = [sys.executable, "-c", "import rclpy, robomem_msgs, robomem_ros"]
     found = subprocess.run(command, check=False, capture_output=True, env=os.environ)  # noqa: S603 (ours)
     return found.returncode == 0
