@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal, Self
+from typing import IO, TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from robomem.errors import ConfigError, Reason, StoreReadOnlyError
 from robomem.geometry import Points
 from robomem.observer import Observer
 from robomem.spatial import grid_planner
-from robomem.spatial.octree import Octree
 from robomem.spatial.stored_map import StoredMap
 from robomem.store import folder
 from robomem.store.images import ImageFiles
@@ -44,6 +43,9 @@ from robomem.types import (
     Query,
     Receipt,
 )
+
+if TYPE_CHECKING:
+    from robomem.spatial.octree import Octree
 
 
 class Memory:
@@ -187,7 +189,7 @@ class Memory:
             return [keyframe_of(row) for row in self._records.keyframes.select()]
 
     @property
-    def map(self) -> Octree:
+    def map(self) -> "Octree":
         """The octree, with all that was acknowledged; do not keep it, ask for it again."""
         with self._thread_lock:
             self._map.refresh()

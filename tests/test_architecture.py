@@ -34,6 +34,25 @@ def test_using_a_memory_loads_no_ros_no_torch_and_no_simulator():
     assert not {"torch", "rclpy", "onnxruntime", "robomem_sim", "matplotlib"} & set(loaded)
 
 
+def test_a_question_about_things_loads_no_compiler(tmp_path):
+    path = str(tmp_path / "a.rmem")
+    with robomem.Memory.open(path) as memory:
+        memory.observe(robomem.Observation(stamp_ns=0, text="the mail came"))
+    script = (
+        "import sys, robomem\n"
+        "with robomem.Memory.open(sys.argv[1], 'r') as memory:\n"
+        "    print(memory.ask('what was I told about the mail').text)\n"
+        "print('numba' in sys.modules)\n"
+    )
+
+    told = subprocess.run(
+        [sys.executable, "-c", script, path], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+    assert "the mail came" in told[0]
+    assert told[1] == "False"
+
+
 def test_every_public_name_is_there():
     for name in robomem.__all__:
         assert getattr(robomem, name).__name__ == name

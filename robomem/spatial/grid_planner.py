@@ -2,13 +2,16 @@
 
 import heapq
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robomem.errors import UnreachableError
 from robomem.geometry import Points
-from robomem.spatial.octree import OccupancyGrid
+
+if TYPE_CHECKING:
+    from robomem.spatial.octree import OccupancyGrid
 
 HALF_DIAGONAL_CELLS = 0.5**0.5  # a thing may fill its cell up to the corner
 Cells = NDArray[np.bool_]
@@ -17,7 +20,7 @@ NEIGHBOURS = [(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r, c) != (0, 0)
 
 
 def plan(
-    grid: OccupancyGrid,
+    grid: "OccupancyGrid",
     start_map: tuple[float, float],
     goal_map: tuple[float, float],
     *,
@@ -72,7 +75,7 @@ def inflate(free: Cells, radius_cells: float) -> Cells:
     return ~blocked
 
 
-def _free_cells(grid: OccupancyGrid, driven_map: Points | None, radius_m: float) -> Cells:
+def _free_cells(grid: "OccupancyGrid", driven_map: Points | None, radius_m: float) -> Cells:
     """Return the cells known to be free, and those where the robot itself once stood."""
     free: Cells = grid.values == 0
     if driven_map is None or not free.size:
@@ -155,12 +158,12 @@ def _contains(cells: Cells, cell: Cell) -> bool:
     return bool(0 <= row < cells.shape[0] and 0 <= column < cells.shape[1] and cells[row, column])
 
 
-def _cell(grid: OccupancyGrid, p_map: tuple[float, float]) -> Cell:
+def _cell(grid: "OccupancyGrid", p_map: tuple[float, float]) -> Cell:
     x, y = p_map[0] - grid.origin_map[0], p_map[1] - grid.origin_map[1]
     return int(np.floor(y / grid.resolution_m)), int(np.floor(x / grid.resolution_m))
 
 
-def _centre(grid: OccupancyGrid, cell: Cell) -> tuple[float, float]:
+def _centre(grid: "OccupancyGrid", cell: Cell) -> tuple[float, float]:
     return (
         grid.origin_map[0] + (cell[1] + 0.5) * grid.resolution_m,
         grid.origin_map[1] + (cell[0] + 0.5) * grid.resolution_m,
