@@ -427,3 +427,14 @@ def test_a_message_of_another_type_than_its_role_is_refused(ros, role):
     reasons = _reasons(_run({"/topic": role}, [("/topic", S, strange)]))
 
     assert reasons == ([] if role is Role.IGNORED else [Reason.MESSAGE_CORRUPT])
+
+
+def test_an_image_leaves_when_it_has_waited_though_nothing_follows(ros):
+    assembler = Assembler(IoConfig(max_wait_s=1.0), CAMERA | {"/tf": Role.TF})
+    for topic, received_ns, message in _camera(ros, S):
+        assert assembler.push(topic, message, received_ns) == []
+
+    assert assembler.tick(2 * S) == []
+    (draft,) = assembler.tick(2 * S + 1)
+
+    assert _reasons([draft]) == [Reason.NO_TRANSFORM]

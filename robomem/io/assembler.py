@@ -81,6 +81,10 @@ class Assembler:
             drafts = [self.refused(misfit(topic, err), received_ns)]
         return drafts + self._drain(received_ns)
 
+    def tick(self, now_ns: int) -> list[Draft]:
+        """Return what has waited long enough by the clock of reception; for a pause in the streams."""
+        return self._drain(now_ns)
+
     def flush(self) -> list[Draft]:
         """Return what still waits, as it is, in order of stamps."""
         return [self._draft(heapq.heappop(self._pending)) for _ in range(len(self._pending))]

@@ -43,7 +43,7 @@ class Listener:
         ]
         self._timer = self._node.create_timer(
             self._options.publish_period_s,
-            self._reporter.publish_changes,
+            self._rest,
             clock=Clock(clock_type=ClockType.STEADY_TIME),  # simulated time may stand still
         )
         self._reporter.publish()
@@ -60,6 +60,11 @@ class Listener:
         self._node.destroy_timer(self._timer)
         self._observe(self._assembler.flush())
         self._reporter.publish()
+
+    def _rest(self) -> None:
+        """Take in what has waited long enough, and say what is new."""
+        self._observe(self._assembler.tick(self._node.get_clock().now().nanoseconds))
+        self._reporter.publish_changes()
 
     def _hear(self, topic: str, message: Any) -> None:
         received_ns = self._node.get_clock().now().nanoseconds
