@@ -196,9 +196,11 @@ def test_no_flipped_bytes_crash_the_reader(patrol, write_bag, tmp_path, rng, plu
         bad[rng.integers(len(bad) // 50, len(bad), 20)] = rng.integers(0, 256, 20)
         file.write_bytes(bad.tobytes())
         try:
-            _stamps_and_error(open_recording(file))
-        except FormatError:
-            continue
+            stamps, error = _stamps_and_error(open_recording(file))
+        except FormatError as err:
+            stamps, error = [], err
+        assert error is None or str(file.name) in str(error)
+        assert len(stamps) <= 2 * len(patrol.messages)
 
 
 def test_a_corrupt_message_is_refused_and_the_rest_goes_on(

@@ -149,3 +149,4 @@ def test_a_child_dies_with_its_parent(tmp_path):
         parent.wait(TIMEOUT_S)
 
     _poll(lambda: not _is_alive(pid))
+    assert not _is_alive(pid)

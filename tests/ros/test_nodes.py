@@ -219,7 +219,9 @@ def test_the_parameters_of_the_launch_files_are_taken(tmp_path, surroundings, pa
     )
 
     with child, session.simulator(surroundings, seed=0) as sim:
-        Robot(sim).status_when(lambda status: status.observations == 0)
+        status = Robot(sim).status_when(lambda status: status.observations == 0)
+
+    assert status.rejected == 0
 
 
 def _run_node(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
