@@ -17,12 +17,13 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robomem.ask import compose, grammar
 from robomem.ask.recall import Recaller
 from robomem.config import Config
 from robomem.errors import ConfigError, Reason, StoreReadOnlyError
-from robomem.geometry import Points
+from robomem.geometry import Depth, Points
 from robomem.observer import Observer
 from robomem.spatial import grid_planner
 from robomem.spatial.stored_map import StoredMap
@@ -187,6 +188,14 @@ class Memory:
         """Return every keyframe, by id."""
         with self._reading():
             return [keyframe_of(row) for row in self._records.keyframes.select()]
+
+    def depth(self, keyframe: Keyframe) -> Depth | None:
+        """Return the depth image (H, W) in metres kept with a keyframe, None where there is none."""
+        return self._images.depth(keyframe.depth_digest) if keyframe.depth_digest else None
+
+    def color(self, keyframe: Keyframe) -> NDArray[np.uint8] | None:
+        """Return the colour image (H, W, 3) kept with a keyframe, None where there is none."""
+        return self._images.color(keyframe.color_digest) if keyframe.color_digest else None
 
     @property
     def map(self) -> "Octree":

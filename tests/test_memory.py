@@ -87,6 +87,19 @@ def test_keyframes_follow_the_motion(memory):
     assert [k.until_ns - k.stamp_ns for k in memory.keyframes()[:2]] == [4 * NS // 5] * 2
 
 
+def test_a_keyframe_keeps_what_the_camera_saw(memory):
+    observation = wall_observation(3)
+    memory.observe(observation)
+    memory.observe(Observation(stamp_ns=30 * NS, T_map_cam=camera(x=9.0)))
+
+    seen, blind = memory.keyframes()
+
+    np.testing.assert_allclose(memory.depth(seen), observation.depth_m, atol=0.001)
+    np.testing.assert_allclose(memory.color(seen), observation.color, atol=3)  # JPEG
+    assert memory.depth(blind) is None
+    assert memory.color(blind) is None
+
+
 def test_odometry_with_extrinsics_places_the_camera(memory):
     T_odom_base = pose(rotation_from_yaw(0.5), [1.0, 2.0, 0.0])
     T_base_cam = camera(z=0.8)

@@ -5,7 +5,8 @@ What a hit holds, and the order, by kind:
     NEAR          present entities around a place, nearest first
     COUNT         as WHERE, and all of them whatever the limit: those present count
     SEEN          events of sighting that overlap the time span, the newest first
-    CHANGES       events of change that began in the time span, the newest first
+    CHANGES       events of change that began in the time span, the newest first; not the looks in
+                  vain for a thing that was seen again since
     TOLD          events of telling, best match of the words first (BM25), then the newest
     VISITED       stays near a place, each by its last keyframe, the latest first
 

@@ -171,14 +171,6 @@ class Octree:
         reach_m = 8 * KEY_OFFSET * self.config.voxel_size_m - self.config.max_range_m - 1.0
         return bool((np.abs(np.asarray(origin_map)) < reach_m).all())
 
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes held in RAM, everything counted."""
-        arrays = (
-            self._keys, self._log_odds, self._stamps_ns, self._is_dirty, self._table_keys, self._table_slots
-        )  # fmt: skip
-        return sum(array.nbytes for array in arrays) + self._scratch.nbytes
-
     def digest(self) -> str:
         """Hash the content: the same bricks give the same digest whatever the order they came in."""
         h = hashlib.blake2b(digest_size=16)
@@ -227,11 +219,6 @@ class _Scratch:
         self.keys: Keys = np.empty(bricks, np.int64)
         self.hit: Masks = np.empty((bricks, 8), np.uint64)
         self.free: Masks = np.empty((bricks, 8), np.uint64)
-
-    @property
-    def nbytes(self) -> int:
-        arrays = (self.table_keys, self.table_slots, self.keys, self.hit, self.free)
-        return sum(array.nbytes for array in arrays)
 
 
 def _new_table(capacity: int) -> tuple[Keys, NDArray[np.int32]]:

@@ -42,7 +42,6 @@ class Records:
 
     def __init__(self, path: Path, *, is_writer: bool, sync: str = "full") -> None:
         self._path = path
-        self._is_in_transaction = False
         try:
             self._db = _connect(path, is_writer=is_writer)
         except sqlite3.DatabaseError as err:
