@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from robomem.ask import compose, grammar
 from robomem.ask.recall import Recaller
 from robomem.config import Config
-from robomem.errors import ConfigError, Reason, StoreReadOnlyError
+from robomem.errors import ConfigError, QueryError, Reason, StoreReadOnlyError
 from robomem.geometry import Depth, Points
 from robomem.observer import Observer
 from robomem.spatial import grid_planner
@@ -231,10 +231,13 @@ class Memory:
             standoff_m: How near is near enough.
 
         Raises:
+            QueryError: A number is not finite, or a distance negative.
             UnreachableError: No such path is known.
         """
         x, y, z = start_map
         goal_x, goal_y, *_ = goal_map
+        if not abs(z) <= self.config.intake.max_coordinate_m:  # nor NaN
+            raise QueryError(f"the floor is at a height within the map's bounds, got {z}")
         bounds = self.config.route
         driven = np.array([k.T_map_kf[:3, 3] for k in self.keyframes()]).reshape(-1, 3)
         path = grid_planner.plan(
@@ -259,11 +262,13 @@ class Memory:
             event_ids: Single events, such as something that was told.
         """
         with self._writing():
-            wanted = [row for i in entity_ids if (row := self._records.entities.get(i)) is not None]
+            ids = dict.fromkeys(entity_ids)  # each once, in order
+            wanted = [row for i in ids if (row := self._records.entities.get(i)) is not None]
             digests = set().union(*(self._erase(row.entity_id) for row in wanted))
             kept = self._records.keyframes.select()
             digests -= {d for row in kept for d in (row.depth_digest, row.color_digest)}
-            events = [e for i in event_ids if (e := self._records.events.get(i)) is not None]
+            told_ids = dict.fromkeys(event_ids)
+            events = [e for i in told_ids if (e := self._records.events.get(i)) is not None]
             for event in events:
                 self._records.events.delete("event_id = ?", event.event_id)
                 self._records.drop_text(event.event_id)

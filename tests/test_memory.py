@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from robomem.config import Config, StoreConfig
-from robomem.errors import Reason, UnreachableError
+from robomem.errors import QueryError, Reason, UnreachableError
 from robomem.geometry import pose, rotation_from_yaw, transform
 from robomem.memory import Memory
 from robomem.types import Cursor, Detection, EntityState, EventKind, Observation, Query, QueryKind
@@ -438,6 +438,28 @@ def test_a_route_leads_through_what_was_seen_to_be_free(memory):
     np.testing.assert_allclose(path[-1, :2], [0.5, 0.3], atol=0.06)
     with pytest.raises(UnreachableError):
         memory.route((-2.0, 0.0, 0.0), (40.0, 0.0))
+    with pytest.raises(UnreachableError):
+        memory.route((-2.0, 0.0, 0.0), (0.5, 0.3), radius_m=1e6)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"start_map": (np.nan, 0, 0)},
+        {"start_map": (0, 0, np.nan)},
+        {"start_map": (0, 0, 1e300)},
+        {"goal_map": (np.inf, 0)},
+        {"radius_m": np.nan},
+        {"radius_m": -1.0},
+        {"standoff_m": -0.1},
+    ],
+)
+def test_a_route_of_wrong_numbers_is_refused(memory, wrong):
+    memory.observe(ball_observation(0, {}))
+    good = {"start_map": (0, 0, 0), "goal_map": (1, 0), "radius_m": 0.2, "standoff_m": 0.0}
+
+    with pytest.raises(QueryError):
+        memory.route(**(good | wrong))
 
 
 def test_forgotten_is_gone_from_every_file(tmp_path):
@@ -448,7 +470,7 @@ def test_forgotten_is_gone_from_every_file(tmp_path):
         images = [f for f in (path / "images").rglob("*") if f.is_file()]
         assert images
 
-        assert memory.forget([secret.entity_id, 999]) == 1
+        assert memory.forget([secret.entity_id, 999, secret.entity_id]) == 1
 
         assert [e.label for e in memory.entities()] == ["cup"]
         assert not any("secret" in event.text for event in memory.events())

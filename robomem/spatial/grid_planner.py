@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.errors import UnreachableError
+from robomem.errors import QueryError, UnreachableError
 from robomem.geometry import Points
 
 if TYPE_CHECKING:
@@ -42,8 +42,13 @@ def plan(
         driven_map: Where the robot once stood, (N, 2); its own footprint there is free.
 
     Raises:
+        QueryError: A number is not finite, or negative where it is a distance.
         UnreachableError: The start is not free, or no free path leads near the goal.
     """
+    if not np.isfinite([*start_map, *goal_map, radius_m, standoff_m]).all():
+        raise QueryError(f"a route needs finite numbers, got {start_map} to {goal_map}")
+    if radius_m < 0 or standoff_m < 0:
+        raise QueryError(f"radius {radius_m} m and stand-off {standoff_m} m must not be negative")
     free = _free_cells(grid, driven_map, radius_m)
     traversable = inflate(free, radius_m / grid.resolution_m + HALF_DIAGONAL_CELLS)
     start, goal = _cell(grid, start_map), _cell(grid, goal_map)
@@ -62,6 +67,8 @@ def plan(
 
 def inflate(free: Cells, radius_cells: float) -> Cells:
     """Return the cells (H, W) whose whole disc of that radius is free; what lies outside is not."""
+    if 2 * radius_cells >= min(free.shape):
+        return np.zeros_like(free)  # a disc larger than the grid always reaches outside
     reach = int(np.ceil(radius_cells))
     padded = np.pad(~free, reach, constant_values=True)
     blocked = np.zeros_like(free)
