@@ -1,54 +1,17 @@
 """A linear octree (Gargantini, 1982) of occupancy: 8x8x8 bricks of log-odds under their Morton keys."""
 
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robomem.config import SpatialConfig
 from robomem.geometry import Depth, Points, Pose
-from robomem.spatial import kernels
-from robomem.spatial.kernels import EMPTY, KEY_OFFSET, Keys, LogOdds, Masks
+from robomem.spatial.octree.kernels import bricks, morton, trace
+from robomem.spatial.octree.kernels.morton import EMPTY, KEY_REACH, Keys, LogOdds, Masks
+from robomem.spatial.octree.values import MapDelta, OccupancyGrid, Volume
 
 UNITS_PER_LOG_ODD = 1000  # int16 then holds +-32, and a hit of 0.85 exactly
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MapDelta:
-    """What one scan says: per touched brick which voxels it hit and which it passed through.
-
-    `keys` (N,), `hit` and `free` (N, 8) uint64, disjoint. Adding it twice counts twice.
-    """
-
-    keys: Keys
-    hit: Masks
-    free: Masks
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OccupancyGrid:
-    """A 2-D slice as nav_msgs has it: 100 occupied, 0 free, -1 unknown.
-
-    `values` is (H, W) int8, row 0 at the lowest y; `origin_map` the (x, y) of its lower corner in map.
-    """
-
-    values: NDArray[np.int8]
-    origin_map: tuple[float, float]
-    resolution_m: float
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """How much of space is known, in cubic metres."""
-
-    free_m3: float
-    occupied_m3: float
-
-    @property
-    def known_m3(self) -> float:
-        """Free and occupied together."""
-        return self.free_m3 + self.occupied_m3
 
 
 class Octree:
@@ -84,7 +47,7 @@ class Octree:
         while True:
             s = self._scratch
             s.table_keys.fill(EMPTY)
-            count = kernels.trace_rays(
+            count = trace.trace_rays(
                 points, origin, self.config.voxel_size_m, self.config.max_range_m,
                 s.table_keys, s.table_slots, s.keys, s.hit, s.free,
             )  # fmt: skip
@@ -95,7 +58,7 @@ class Octree:
     def place_depth(self, depth_m: Depth, K: NDArray[np.float64], T_map_cam: Pose) -> Points:
         """Return the returns (N, 3) in map of a depth image (H, W); inf becomes one out of range."""
         beyond_m = 2 * self.config.max_range_m
-        return kernels.place_depth(np.ascontiguousarray(depth_m), K, T_map_cam, beyond_m)
+        return trace.place_depth(np.ascontiguousarray(depth_m), K, T_map_cam, beyond_m)
 
     def add(self, delta: MapDelta, *, stamp_ns: int) -> None:
         """Fuse what `trace` saw."""
@@ -105,14 +68,14 @@ class Octree:
             round(UNITS_PER_LOG_ODD * x)
             for x in (c.log_odds_hit, c.log_odds_miss, c.log_odds_min, c.log_odds_max)
         ]
-        kernels.apply_masks(slots, delta.hit, delta.free, self._log_odds, *units)
+        bricks.apply_masks(slots, delta.hit, delta.free, self._log_odds, *units)
         self._stamps_ns[slots] = np.maximum(self._stamps_ns[slots], stamp_ns)
         self._is_dirty[slots] = True
 
     def log_odds(self, points_map: ArrayLike) -> NDArray[np.float32]:
         """Return the log-odds at points (N, 3) in map; 0 where unknown or not finite."""
         points = np.ascontiguousarray(np.atleast_2d(np.asarray(points_map, dtype=np.float64)))
-        units = kernels.look_up(
+        units = bricks.look_up(
             points, self.config.voxel_size_m, self._table_keys, self._table_slots, self._log_odds
         )
         return units.astype(np.float32) / np.float32(UNITS_PER_LOG_ODD)
@@ -138,11 +101,11 @@ class Octree:
         size = self.config.voxel_size_m
         if not self._count:
             return OccupancyGrid(np.full((0, 0), -1, np.int8), (0.0, 0.0), size)
-        origins = kernels.brick_origins(self._keys[: self._count])
+        origins = morton.brick_origins(self._keys[: self._count])
         corner, top = origins.min(axis=0), origins.max(axis=0) + 8
         values = np.full((top[1] - corner[1], top[0] - corner[0]), -1, np.int8)
         z_first, z_last = int(np.floor(z_min_m / size)), int(np.ceil(z_max_m / size)) - 1
-        kernels.project_columns(
+        bricks.project_columns(
             origins, self._log_odds[: self._count], z_first, z_last, corner, values
         )
         return OccupancyGrid(values, (corner[0] * size, corner[1] * size), size)
@@ -168,7 +131,7 @@ class Octree:
 
     def can_hold(self, origin_map: ArrayLike) -> bool:
         """Tell whether rays of the configured range from there stay in the addressable space."""
-        reach_m = 8 * KEY_OFFSET * self.config.voxel_size_m - self.config.max_range_m - 1.0
+        reach_m = 8 * KEY_REACH * self.config.voxel_size_m - self.config.max_range_m - 1.0
         return bool((np.abs(np.asarray(origin_map)) < reach_m).all())
 
     def digest(self) -> str:
@@ -186,12 +149,12 @@ class Octree:
         keys, _, log_odds = self.bricks()
         brick, voxel = np.nonzero(log_odds > 0 if positive else log_odds < 0)
         offsets = np.stack([voxel & 7, (voxel >> 3) & 7, voxel >> 6], axis=-1)
-        voxels = kernels.brick_origins(keys)[brick] + offsets
+        voxels = morton.brick_origins(keys)[brick] + offsets
         return np.asarray((voxels + 0.5) * self.config.voxel_size_m, dtype=np.float64)
 
     def _slots_of(self, keys: Keys) -> NDArray[np.int32]:
         self._reserve(self._count + len(keys))
-        slots, self._count = kernels.add_bricks(
+        slots, self._count = morton.add_bricks(
             keys, self._table_keys, self._table_slots, self._keys, self._count
         )
         return slots
@@ -206,7 +169,7 @@ class Octree:
         self._stamps_ns = np.concatenate([self._stamps_ns, np.zeros(extra, np.int64)])
         self._is_dirty = np.concatenate([self._is_dirty, np.zeros(extra, np.bool_)])
         self._table_keys, self._table_slots = _new_table(2 * capacity)
-        kernels.add_bricks(
+        morton.add_bricks(
             self._keys[: self._count].copy(), self._table_keys, self._table_slots, self._keys, 0
         )
 
