@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from robomem.config import SpatialConfig
 from robomem.geometry import pose, rotation_from_yaw, transform
-from robomem.spatial.octree import Octree, morton
+from robomem.spatial.octree import Octree
+from robomem.spatial.octree.kernels import morton
 
 COARSE = SpatialConfig(voxel_size_m=0.1, max_range_m=3.0)
 UNCLAMPED = SpatialConfig(voxel_size_m=0.1, max_range_m=3.0, log_odds_min=-30, log_odds_max=30)
