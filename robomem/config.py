@@ -33,6 +33,17 @@ class SpatialConfig(_Section):
     log_odds_miss: float = Field(default=-0.4, ge=-10, lt=0)
     log_odds_min: float = Field(default=-2.0, ge=-30, lt=0)
     log_odds_max: float = Field(default=3.5, gt=0, le=30)
+    mode: Literal["fast", "exact"] = "fast"
+    """`exact` follows every ray; `fast` finds the same voxels but for about one in a thousand."""
+    budget_bytes: int = Field(default=512 * 2**20, ge=2**20)
+    """What the map may take in memory; what was seen longest ago is read from disk when needed."""
+    threads: PositiveInt = 1
+    """For large batches of queries."""
+
+    @property
+    def content(self) -> dict[str, object]:
+        """The settings that a map cannot change later."""
+        return self.model_dump(exclude={"max_range_m", "mode", "budget_bytes", "threads"})
 
 
 class KeyframeConfig(_Section):

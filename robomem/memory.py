@@ -407,7 +407,7 @@ def _settle(path: Path, config: Config | None) -> Config:
     stored = folder.read_manifest(path)
     if config is None or config == stored:
         return stored
-    if config.spatial != stored.spatial:
+    if config.spatial.content != stored.spatial.content:
         raise ConfigError(
             f"{path} was made with {stored.spatial}: a map keeps its settings, make another memory"
         )

@@ -76,7 +76,9 @@ class Observer:
     ) -> Reason | None:
         if T_map_cam is not None and not (
             intake.is_in_bounds(T_map_cam, self._config.intake)
-            and self._map.octree.can_hold(T_map_cam[:3, 3])
+            and self._map.octree.can_hold(
+                T_map_cam[:3, 3], max_range_m=self._config.spatial.max_range_m
+            )
         ):
             return Reason.OUT_OF_BOUNDS
         verdict = intake.judge_stamp(
@@ -162,13 +164,24 @@ class Observer:
 
     def _scan(self, observation: Observation, T_map_cam: Pose) -> None:
         """Trace the depth image and the points, and journal what they say of the map."""
-        octree, returns_map = self._map.octree, []
-        if observation.depth_m is not None and observation.K is not None:
-            returns_map.append(octree.place_depth(observation.depth_m, observation.K, T_map_cam))
+        octree, spatial = self._map.octree, self._config.spatial
+        if observation.depth_m is not None:
+            assert observation.K is not None, "depth comes with its intrinsics"
+            delta = octree.trace_depth(
+                observation.depth_m,
+                K=observation.K,
+                T_map_cam=T_map_cam,
+                max_range_m=spatial.max_range_m,
+                mode=spatial.mode,
+            )
+            self._map.journal(delta, stamp_ns=observation.stamp_ns)
         if observation.points_cam is not None:
-            returns_map.append(transform(T_map_cam, observation.points_cam))
-        if returns_map:
-            delta = octree.trace(np.concatenate(returns_map), T_map_cam[:3, 3])
+            delta = octree.trace_points(
+                transform(T_map_cam, observation.points_cam),
+                origin_map=T_map_cam[:3, 3],
+                max_range_m=spatial.max_range_m,
+                mode=spatial.mode,
+            )
             self._map.journal(delta, stamp_ns=observation.stamp_ns)
 
     def _keyframe_by_id(self, keyframe_id: int) -> Keyframe:

@@ -4,16 +4,28 @@ Frames are REP 105's (`map`, `odom`, `base`) and `cam`, the frame of the sensor:
 optical frame (REP 103: z forward, x right, y down), for points the frame that they are given in.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from robomem.errors import DataError, FormatError, FrameError, QueryError, Reason, StampError
-from robomem.geometry import Depth, Points, Pose, is_pose
+from robomem.checks import (
+    checked_color,
+    checked_depth,
+    checked_embedding,
+    checked_intrinsics,
+    checked_points,
+    checked_pose,
+    checked_stamp,
+    checked_vector,
+)
+from robomem.errors import DataError, FormatError, FrameError, QueryError, Reason
+from robomem.geometry import Depth, Points, Pose
 
-MAX_STAMP_NS = 2**63 - 1
 Vector = NDArray[np.float64]  # (3,)
 
 
@@ -49,10 +61,9 @@ class Detection:
         if self.p_cam is None and self.box_px is None:
             raise DataError(f"detection {label!r} has no place: give p_cam or box_px")
         object.__setattr__(self, "label", label)
-        object.__setattr__(self, "p_cam", _vector(self.p_cam, 3, "p_cam"))
-        object.__setattr__(self, "box_px", _vector(self.box_px, 4, "box_px"))
-        object.__setattr__(self, "size_m", _vector(self.size_m, 3, "size_m"))
-        object.__setattr__(self, "embedding", _unit(self.embedding))
+        for name, size in (("p_cam", 3), ("box_px", 4), ("size_m", 3)):
+            _check(self, name, partial(checked_vector, size=size, name=name))
+        _check(self, "embedding", checked_embedding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,12 +106,13 @@ class Observation:
     def __post_init__(self) -> None:
         object.__setattr__(self, "stamp_ns", checked_stamp(self.stamp_ns))
         for name in ("T_map_cam", "T_odom_base", "T_base_cam"):
-            object.__setattr__(self, name, checked_pose(getattr(self, name), name))
+            _check(self, name, partial(checked_pose, name=name))
         object.__setattr__(self, "detections", tuple(self.detections))
-        object.__setattr__(self, "depth_m", _depth(self.depth_m))
-        object.__setattr__(self, "K", _intrinsics(self.K, is_needed=self.depth_m is not None))
-        object.__setattr__(self, "points_cam", _points(self.points_cam))
-        object.__setattr__(self, "color", _color(self.color))
+        _check(self, "depth_m", checked_depth)
+        if self.K is not None or self.depth_m is not None:
+            object.__setattr__(self, "K", checked_intrinsics(self.K))
+        _check(self, "points_cam", partial(checked_points, name="points_cam"))
+        _check(self, "color", checked_color)
         object.__setattr__(self, "text", " ".join(self.text.split()) if self.text else None)
         self._check_whole()
 
@@ -362,93 +374,8 @@ class Receipt:
         return self.rejected is None
 
 
-def checked_stamp(stamp_ns: object) -> int:
-    """Return the stamp as an int of nanoseconds; raises StampError when it is none."""
-    if isinstance(stamp_ns, bool) or not isinstance(stamp_ns, int | np.integer):
-        raise StampError(
-            f"stamp_ns is an int of nanoseconds, got {stamp_ns!r}", reason=Reason.STAMP_INVALID
-        )
-    if not 0 <= stamp_ns <= MAX_STAMP_NS:
-        raise StampError(
-            f"stamp_ns lies in [0, 2**63), got {stamp_ns}", reason=Reason.STAMP_INVALID
-        )
-    return int(stamp_ns)
-
-
-def checked_pose(T: ArrayLike | None, name: str) -> Pose | None:
-    """Return T (4, 4) as float64; raises FrameError when it is no finite rigid motion."""
-    if T is None:
-        return None
-    if not is_pose(T):
-        raise FrameError(
-            f"{name} is no rigid motion (4, 4): {np.asarray(T).tolist()}",
-            reason=Reason.POSE_INVALID,
-        )
-    return np.array(T, dtype=np.float64)
-
-
-def _vector(value: ArrayLike | None, size: int, name: str) -> NDArray[np.float64] | None:
-    if value is None:
-        return None
-    vector = np.array(value, dtype=np.float64)
-    if vector.shape != (size,) or not np.isfinite(vector).all():
-        raise DataError(f"{name} is {size} finite numbers, got {vector.tolist()}")
-    return vector
-
-
-def _unit(embedding: ArrayLike | None) -> NDArray[np.float32] | None:
-    if embedding is None:
-        return None
-    vector = np.array(embedding, dtype=np.float32)
-    norm = float(np.linalg.norm(vector))
-    if vector.ndim != 1 or not np.isfinite(norm) or norm == 0:
-        raise DataError("an embedding is a finite vector (D,) that is not zero")
-    return vector / np.float32(norm)
-
-
-def _depth(depth_m: ArrayLike | None) -> Depth | None:
-    if depth_m is None:
-        return None
-    depth = np.asarray(depth_m, dtype=np.float32)
-    if depth.ndim != 2 or depth.size == 0:
-        raise FormatError(
-            f"depth_m is (H, W) metres, got shape {depth.shape}", reason=Reason.DEPTH_SHAPE
-        )
-    if not (depth > 0).any():  # NaN compares false
-        raise FormatError("no pixel of the depth image is valid", reason=Reason.DEPTH_EMPTY)
-    return depth
-
-
-def _intrinsics(K: ArrayLike | None, *, is_needed: bool) -> NDArray[np.float64] | None:
-    if K is None and not is_needed:
-        return None
-    K = np.array(np.nan if K is None else K, dtype=np.float64)
-    if K.shape != (3, 3) or not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
-        raise FormatError(
-            f"K is (3, 3) with positive focal lengths, got {K.tolist()}",
-            reason=Reason.INTRINSICS_INVALID,
-        )
-    return K
-
-
-def _points(points_cam: ArrayLike | None) -> Points | None:
-    if points_cam is None:
-        return None
-    points = np.asarray(points_cam, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] != 3:
-        raise FormatError(f"points_cam is (N, 3) metres, got shape {points.shape}")
-    if not np.isfinite(points).all(axis=1).any():
-        raise FormatError("no point of the scan is finite", reason=Reason.POINTS_EMPTY)
-    return points
-
-
-def _color(color: ArrayLike | None) -> NDArray[np.uint8] | None:
-    if color is None:
-        return None
-    image = np.asarray(color)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise FormatError(
-            f"color is (H, W, 3) uint8, got {image.shape} {image.dtype}",
-            reason=Reason.IMAGE_CORRUPT,
-        )
-    return image
+def _check(instance: object, field: str, check: Callable[[Any], Any]) -> None:
+    """Set a field that is not None to its checked value."""
+    value = getattr(instance, field)
+    if value is not None:
+        object.__setattr__(instance, field, check(value))

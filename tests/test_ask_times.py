@@ -20,8 +20,8 @@ from robomem.ask.timebase import (
     render_time,
 )
 from robomem.ask.times import Span, parse_span, parse_time
+from robomem.checks import MAX_STAMP_NS
 from robomem.errors import QueryError
-from robomem.types import MAX_STAMP_NS
 
 ZONES = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe"]
 

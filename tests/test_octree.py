@@ -7,17 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robomem.config import SpatialConfig
+from robomem.errors import ConfigError, DataError, FormatError, FrameError, StoreCorruptError
 from robomem.geometry import pose, rotation_from_yaw, transform
-from robomem.spatial.octree import Octree
+from robomem.spatial.octree import OccupancyModel, Octree
 from robomem.spatial.octree.kernels import morton
+from robomem.store import brick_files
+from robomem.store.bricks import BrickRows
 
-COARSE = SpatialConfig(voxel_size_m=0.1, max_range_m=3.0)
-UNCLAMPED = SpatialConfig(voxel_size_m=0.1, max_range_m=3.0, log_odds_min=-30, log_odds_max=30)
+UNCLAMPED = OccupancyModel(lowest=-30, highest=30)
 
 
-def scan(rng, size=200):
-    return rng.uniform(-4, 4, (size, 3)), rng.uniform(-0.5, 0.5, 3)
+def scan(rng, size=200, around=(0, 0, 0)):
+    return rng.uniform(-4, 4, (size, 3)) + around, rng.uniform(-0.5, 0.5, 3) + around
+
+
+def add(octree, points, origin, *, max_range_m=3.0, stamp_ns=0):
+    octree.integrate_points(
+        points, origin_map=origin, max_range_m=max_range_m, mode="exact", stamp_ns=stamp_ns
+    )
 
 
 def cells(points, voxel_size_m=0.1):
@@ -37,9 +44,9 @@ def twin_of_one_ray(origin, end, *, size, reach):
 def test_one_ray_passes_the_voxels_that_a_finely_sampled_twin_passes(rng):
     for _ in range(50):
         (end,), origin = scan(rng, 1)
-        octree = Octree(COARSE)
+        octree = Octree(0.1)
 
-        octree.add(octree.trace(end[None], origin), stamp_ns=0)
+        add(octree, end[None], origin)
 
         passed, hit = twin_of_one_ray(origin, end, size=0.1, reach=3.0)
         assert cells(octree.occupied()) == hit
@@ -51,11 +58,10 @@ def test_one_ray_passes_the_voxels_that_a_finely_sampled_twin_passes(rng):
 @pytest.mark.parametrize("max_range_m", [3.0, 100.0])
 def test_known_and_occupied_voxels_are_those_of_octomap(rng, max_range_m):
     pyoctomap = pytest.importorskip("pyoctomap", reason="pyoctomap has no wheel for this platform")
-    config = SpatialConfig(voxel_size_m=0.1, max_range_m=max_range_m)
-    octree, oracle = Octree(config), pyoctomap.OcTree(0.1)
+    octree, oracle = Octree(0.1), pyoctomap.OcTree(0.1)
     for _ in range(3):
         points, origin = scan(rng, 1000)
-        octree.add(octree.trace(points, origin), stamp_ns=0)
+        add(octree, points, origin, max_range_m=max_range_m)
         oracle.insertPointCloud(points, origin, max_range=max_range_m, discretize=False)
 
     occupied, free = cells(octree.occupied()), cells(octree.free())
@@ -75,11 +81,11 @@ def test_known_and_occupied_voxels_are_those_of_octomap(rng, max_range_m):
 
 def test_a_batch_of_rays_is_the_union_of_its_rays(rng):
     points, origin = scan(rng)
-    batch, loop = Octree(COARSE), Octree(COARSE)
+    batch, loop = Octree(0.1), Octree(0.1)
 
-    batch.add(batch.trace(points, origin), stamp_ns=0)
+    add(batch, points, origin)
     for point in points:
-        loop.add(loop.trace(point[None], origin), stamp_ns=0)
+        add(loop, point[None], origin)
 
     assert cells(batch.occupied()) | cells(batch.free()) == cells(loop.occupied()) | cells(
         loop.free()
@@ -88,12 +94,12 @@ def test_a_batch_of_rays_is_the_union_of_its_rays(rng):
 
 def test_the_order_of_unclamped_scans_does_not_matter(rng):
     scans = [scan(rng) for _ in range(4)]
-    forward, backward = Octree(UNCLAMPED), Octree(UNCLAMPED)
+    forward, backward = Octree(0.1, occupancy=UNCLAMPED), Octree(0.1, occupancy=UNCLAMPED)
 
     for points, origin in scans:
-        forward.add(forward.trace(points, origin), stamp_ns=1)
+        add(forward, points, origin, stamp_ns=1)
     for points, origin in reversed(scans):
-        backward.add(backward.trace(points, origin), stamp_ns=1)
+        add(backward, points, origin, stamp_ns=1)
 
     assert forward.digest() == backward.digest()
 
@@ -102,22 +108,22 @@ def test_a_move_by_whole_voxels_moves_the_map(rng):
     points, origin = scan(rng)
     points, origin = np.round(points, 2) + 0.005, np.round(origin, 2) + 0.005  # off every border
     T = pose(rotation_from_yaw(math.pi / 2), [12.8, -6.4, 0.8])
-    here, there = Octree(COARSE), Octree(COARSE)
+    here, there = Octree(0.1), Octree(0.1)
 
-    here.add(here.trace(points, origin), stamp_ns=0)
-    there.add(there.trace(transform(T, points), transform(T, origin)), stamp_ns=0)
+    add(here, points, origin)
+    add(there, transform(T, points), transform(T, origin))
 
     assert cells(transform(T, here.occupied())) == cells(there.occupied())
     assert len(cells(transform(T, here.free())) ^ cells(there.free())) <= 0.01 * len(here.free())
 
 
 def test_log_odds_add_up_and_stop_at_the_clamp():
-    octree = Octree(SpatialConfig(voxel_size_m=0.1))
+    octree = Octree(0.1)
     end, origin = np.array([[1.05, 0.05, 0.05]]), np.array([0.05, 0.05, 0.05])
 
     seen = []
     for _ in range(6):
-        octree.add(octree.trace(end, origin), stamp_ns=0)
+        add(octree, end, origin)
         seen.append(octree.log_odds([[1.05, 0.05, 0.05], [0.55, 0.05, 0.05], [2, 2, 2]]))
 
     np.testing.assert_allclose(seen[0], [0.85, -0.4, 0.0])
@@ -126,24 +132,25 @@ def test_log_odds_add_up_and_stop_at_the_clamp():
 
 
 def test_a_return_beyond_the_range_clears_and_hits_nothing():
-    octree = Octree(COARSE)
+    octree = Octree(0.1)
 
-    octree.add(octree.trace(np.array([[9.05, 0.05, 0.05]]), [0.05, 0.05, 0.05]), stamp_ns=0)
+    add(octree, np.array([[9.05, 0.05, 0.05]]), [0.05, 0.05, 0.05])
 
     assert len(octree.occupied()) == 0
     assert octree.free()[:, 0].max() == pytest.approx(2.95)
 
 
 def test_rows_that_are_not_finite_are_skipped():
-    octree = Octree(COARSE)
+    octree = Octree(0.1)
 
-    delta = octree.trace(np.array([[np.nan, 0, 0], [np.inf, 0, 0], [1.0, 1.0, np.nan]]), [0, 0, 0])
+    add(octree, np.array([[np.nan, 0, 0], [0.05, 0.05, 0.05], [1.0, 1.0, np.inf]]), [0, 0, 0])
 
-    assert len(delta.keys) == 0
+    assert len(octree.occupied()) == 1
+    assert len(octree.free()) == 0
 
 
 def test_points_that_are_unknown_far_or_not_finite_are_unknown():
-    octree = Octree(COARSE)
+    octree = Octree(0.1)
 
     values = octree.log_odds([[1, 2, 3], [1e300, 0, 0], [np.nan, 0, 0]])
 
@@ -151,28 +158,183 @@ def test_points_that_are_unknown_far_or_not_finite_are_unknown():
 
 
 def test_bricks_put_back_are_the_map(rng):
-    octree, copy = Octree(COARSE), Octree(COARSE)
-    octree.add(octree.trace(*scan(rng)), stamp_ns=7)
+    octree, copy = Octree(0.1), Octree(0.1)
+    add(octree, *scan(rng), stamp_ns=7)
 
-    copy.put(*octree.bricks())
+    for rows in octree.rows():
+        copy.put(rows)
 
     assert copy.digest() == octree.digest()
-    assert len(copy.dirty()[0]) == 0
 
 
-def test_only_touched_bricks_are_dirty(rng):
-    octree = Octree(COARSE)
-    octree.add(octree.trace(*scan(rng)), stamp_ns=0)
-    octree.mark_clean()
+def test_only_bricks_that_were_touched_since_are_changed(rng, tmp_path):
+    octree = Octree(0.1)
+    add(octree, *scan(rng))
+    octree.save(tmp_path / "a.brk")
+    octree.settle(brick_files.BrickFile(tmp_path / "a.brk"))
 
-    octree.add(octree.trace(np.array([[0.05, 0.05, 0.25]]), [0.05, 0.05, 0.05]), stamp_ns=1)
+    add(octree, np.array([[0.05, 0.05, 0.25]]), [0.05, 0.05, 0.05], stamp_ns=1)
 
-    assert len(octree.dirty()[0]) == 1
+    assert [len(region.bricks) for region in octree.changed()] == [1]
+
+
+def truth_of(octree):
+    """What a dictionary of voxels says of the map, brick by brick."""
+    rows = BrickRows.joined(list(octree.rows()))
+    return dict(zip(rows.keys.tolist(), rows.values(), strict=True))
+
+
+def nodes_in_use(n):
+    below = [n.root]
+    for row in below:
+        yield row
+        if n.levels[row] > 1:
+            below += [child for child in n.children[row] if child >= 0]
+
+
+def test_inner_nodes_say_what_is_below_them(rng):
+    octree = Octree(0.1)
+
+    for step in range(5):
+        add(octree, *scan(rng, 300, around=(3 * step - 8, step, -step)))
+
+        values, n = truth_of(octree), octree.nodes
+        for row in nodes_in_use(n):
+            shift, key = 3 * int(n.levels[row]), int(n.keys[row])
+            below = {k: v for k, v in values.items() if k >> shift == key}
+            voxels = np.concatenate(list(below.values()))
+            assert n.highest[row] == max(voxels[voxels != 0], default=0)
+            for c in range(8):
+                child = [v for k, v in below.items() if k >> (shift - 3) == 8 * key + c]
+                is_full = len(child) == 8 ** (int(n.levels[row]) - 1)
+                is_known = is_full and all((v != 0).all() for v in child)
+                assert bool(n.occupied[row] >> c & 1) == any((v > 0).any() for v in child)
+                assert bool(n.unknown[row] >> c & 1) == (not is_known)
+
+
+def test_a_brick_of_one_value_takes_no_block():
+    octree, corners = (
+        Octree(0.1),
+        np.stack(np.meshgrid(*[(0.05, 0.75)] * 3), axis=-1).reshape(-1, 3),
+    )
+    inside = np.stack(np.meshgrid(*[np.arange(8) * 0.1 + 0.05] * 3), axis=-1).reshape(-1, 3)
+
+    for point in inside:
+        add(octree, point[None], point)  # a hit of every voxel of one brick
+    dense = octree.memory_bytes
+    add(octree, inside[:1], inside[0])
+    for point in np.repeat(inside, 4, axis=0):
+        add(octree, point[None], point)
+
+    assert (octree.log_odds(corners) == 3.5).all()
+    assert [rows.is_dense.tolist() for rows in octree.rows()] == [[False]]
+    assert octree.memory_bytes == dense  # the block was given back, and is there for the next brick
+
+
+@pytest.mark.parametrize("budget_bytes", [1 << 20, 3 << 20])
+def test_a_map_larger_than_its_budget_gives_the_same_answers(rng, budget_bytes):
+    whole, paged = Octree(0.05), Octree(0.05, budget_bytes=budget_bytes)
+    centres = [(4 * np.cos(a), 4 * np.sin(a), 0) for a in np.linspace(0, 9, 12)]
+
+    for i, centre in enumerate(centres):
+        points, origin = scan(rng, 400, around=centre)
+        for octree in (whole, paged):
+            add(octree, points, origin, stamp_ns=i)
+            assert octree is whole or octree.memory_bytes <= budget_bytes
+
+    assert whole.memory_bytes > 3 * budget_bytes or budget_bytes > 1 << 20
+    asked = rng.uniform(-8, 8, (5000, 3))
+    np.testing.assert_array_equal(paged.log_odds(asked), whole.log_odds(asked))
+    assert paged.digest() == whole.digest()
+    assert paged.volume() == whole.volume()
+    np.testing.assert_array_equal(paged.occupied(), whole.occupied())
+    np.testing.assert_array_equal(paged.slice_2d(-1, 1).values, whole.slice_2d(-1, 1).values)
+    assert paged.memory_bytes <= budget_bytes
+
+
+@pytest.mark.parametrize("budget_bytes", [None, 1 << 20])
+def test_a_saved_map_is_the_map(rng, tmp_path, budget_bytes):
+    octree = Octree(0.1, occupancy=UNCLAMPED)
+    for _ in range(3):
+        add(octree, *scan(rng, 2000), stamp_ns=5)
+
+    octree.save(tmp_path / "map.brk")
+    loaded = Octree.load(tmp_path / "map.brk", budget_bytes=budget_bytes)
+
+    assert loaded.digest() == octree.digest()
+    assert loaded.resolution_m == octree.resolution_m
+    assert loaded.volume() == octree.volume()
+    points, origin = scan(rng)
+    for tree in (octree, loaded):
+        tree.occupancy = OccupancyModel()
+        add(tree, points, origin, stamp_ns=6)
+    assert loaded.digest() == octree.digest()
+
+
+def test_a_cut_file_is_refused(rng, tmp_path):
+    octree = Octree(0.1)
+    add(octree, *scan(rng))
+    octree.save(tmp_path / "map.brk")
+    data = (tmp_path / "map.brk").read_bytes()
+
+    for size in (0, 7, 100, len(data) // 2, len(data) - 1):
+        (tmp_path / "cut.brk").write_bytes(data[:size])
+        with pytest.raises(StoreCorruptError):
+            Octree.load(tmp_path / "cut.brk")
+
+
+K = np.array([[100.0, 0, 4.5], [0, 100.0, 3.5], [0, 0, 1]])
+FLAT = np.full((8, 10), 1.5, np.float32)
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"depth_m": np.zeros((8, 10))}, FormatError),
+        ({"depth_m": np.full((8, 10), np.nan)}, FormatError),
+        ({"depth_m": np.full((8, 10), 1500, np.uint16)}, FormatError),
+        ({"depth_m": FLAT[0]}, FormatError),
+        ({"K": np.eye(4)}, FormatError),
+        ({"K": np.zeros((3, 3))}, FormatError),
+        ({"T_map_cam": np.zeros((4, 4))}, FrameError),
+        ({"T_map_cam": np.diag([1, 1, 2, 1])}, FrameError),
+        ({"T_map_cam": pose(np.eye(3), [1e9, 0, 0])}, DataError),
+        ({"max_range_m": np.inf}, DataError),
+        ({"max_range_m": -1}, DataError),
+    ],
+)
+def test_a_wrong_image_is_named_and_changes_nothing(mode, wrong, error):
+    octree = Octree(0.1)
+    good = {"depth_m": FLAT, "K": K, "T_map_cam": np.eye(4), "max_range_m": 5.0}
+    octree.integrate_depth(**good, mode=mode)
+    before = octree.digest()
+
+    with pytest.raises(error):
+        octree.integrate_depth(**good | wrong, mode=mode)
+
+    assert octree.digest() == before
+
+
+@pytest.mark.parametrize(
+    "points", [np.zeros((3, 2)), np.full((3, 3), np.nan), np.empty((0, 3)), np.zeros(3)]
+)
+def test_wrong_points_are_named(points):
+    with pytest.raises(FormatError):
+        add(Octree(0.1), points, [0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"resolution_m": 0}, {"resolution_m": np.nan}, {"threads": 0}, {"budget_bytes": 5}]
+)
+def test_wrong_settings_are_named(wrong):
+    with pytest.raises(ConfigError):
+        Octree(**wrong)
 
 
 def test_a_slice_is_occupied_where_anything_in_it_is(rng):
-    octree = Octree(COARSE)
-    octree.add(octree.trace(*scan(rng, 2000)), stamp_ns=0)
+    octree = Octree(0.1)
+    add(octree, *scan(rng, 2000))
 
     grid = octree.slice_2d(0.2, 0.5)
 
@@ -195,16 +357,3 @@ def test_a_key_holds_its_brick(x, y, z):
 
     assert key >= 0
     assert morton.brick_origins(np.array([key]))[0].tolist() == [8 * x, 8 * y, 8 * z]
-
-
-def test_a_scan_larger_than_the_scratch_is_traced_whole(rng):
-    directions = rng.normal(size=(3000, 3))
-    points = 30 * directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    config = SpatialConfig(voxel_size_m=0.1, max_range_m=31)
-    octree = Octree(config)
-
-    delta = octree.trace(points, [0, 0, 0])
-
-    assert len(delta.keys) > 2048
-    assert len(np.unique(delta.keys)) == len(delta.keys)
-    assert not (delta.hit & delta.free).any()

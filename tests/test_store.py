@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ from robomem.errors import (
 )
 from robomem.memory import Memory
 from robomem.store import brick_files
-from robomem.store.brick_files import Bricks
+from robomem.store.brick_files import Region
+from robomem.store.bricks import BrickRows, RegionSummaries
 from robomem.store.images import ImageFiles
 from robomem.types import Observation
 from tests.worlds import wall_observation
@@ -122,29 +124,51 @@ def test_the_map_keeps_its_resolution(tmp_path):
 
 
 def test_brick_files_hold_what_was_written(tmp_path, rng):
-    bricks = _bricks(rng)
+    regions = _regions(rng)
 
-    brick_files.write(tmp_path / "a.brk", bricks)
-    read = brick_files.read(tmp_path / "a.brk")
+    brick_files.write(tmp_path / "a.brk", regions, resolution_m=0.05, extra=b"codes")
+    file = brick_files.BrickFile(tmp_path / "a.brk")
 
-    for got, expected in zip(_arrays(read), _arrays(bricks), strict=True):
-        np.testing.assert_array_equal(got, expected)
+    assert (file.resolution_m, file.extra) == (0.05, b"codes")
+    for row, region in enumerate(regions):
+        assert_same(file.regions().part(row, row + 1), region.summary)
+        assert_same(file.read(int(region.summary.keys[0])), region.bricks)
+
+
+def test_a_later_file_replaces_the_bricks_of_an_earlier_one(tmp_path, rng):
+    (old, other), (new, _) = _regions(rng), _regions(rng)
+    new = replace(new, bricks=new.bricks.select(slice(1, 3)))
+    for name, regions in (("1.brk", [old, other]), ("2.brk", [new])):
+        brick_files.write(tmp_path / name, regions, resolution_m=0.05)
+
+    files = brick_files.BrickFiles(brick_files.BrickFile(tmp_path / f"{i}.brk") for i in (1, 2))
+
+    assert_same(files.regions().part(0, 1), new.summary)
+    assert_same(files.read(7).select(slice(1, 3)), new.bricks)
+    assert_same(files.read(7).select(slice(0, 1)), old.bricks.select(slice(0, 1)))
+    assert_same(files.read(9), other.bricks)
+    assert [int(region.summary.keys[0]) for region in files.merged()] == [7, 9]
 
 
 def test_any_prefix_and_any_flipped_byte_of_a_brick_file_is_refused(tmp_path, rng):
-    brick_files.write(tmp_path / "a.brk", _bricks(rng))
+    brick_files.write(tmp_path / "a.brk", _regions(rng), resolution_m=0.05, extra=b"codes")
     data = (tmp_path / "a.brk").read_bytes()
+
+    def read_all():
+        file = brick_files.BrickFile(tmp_path / "b.brk")
+        for key in file.regions().keys.tolist():
+            file.read(key)
 
     for size in [*range(24), *rng.integers(24, len(data), 50).tolist()]:
         (tmp_path / "b.brk").write_bytes(data[:size])
         with pytest.raises(StoreCorruptError):
-            brick_files.read(tmp_path / "b.brk")
+            read_all()
     for place in rng.integers(0, len(data), 50).tolist():
         flipped = bytearray(data)
         flipped[place] ^= 0xFF
         (tmp_path / "b.brk").write_bytes(flipped)
         with pytest.raises(StoreCorruptError):
-            brick_files.read(tmp_path / "b.brk")
+            read_all()
 
 
 def test_many_checkpoints_merge_their_files(tmp_path):
@@ -233,11 +257,29 @@ def test_nothing_is_written_before_the_first_observation_is_asked_for(tmp_path):
         assert memory.observe(Observation(stamp_ns=1, text="hello"))
 
 
-def _bricks(rng):
-    return Bricks(
-        np.arange(5), rng.integers(0, 1 << 62, 5), rng.integers(-99, 99, (5, 512)).astype(np.int16)
+def _regions(rng):
+    """Return two regions, of four and of three bricks."""
+    return [_region(rng, 7, [0, 3, 8, 63]), _region(rng, 9, [1, 2, 5])]
+
+
+def _region(rng, key, bricks):
+    count = len(bricks)
+    rows = BrickRows(
+        keys=64 * key + np.array(bricks),
+        stamps_ns=rng.integers(0, 1 << 62, count),
+        hits=rng.integers(0, 1 << 32, count).astype(np.uint32),
+        is_dirty=np.zeros(count, np.bool_),
+        uniform=np.array([0, -400, 0, 7][:count], np.int16),
+        is_dense=np.array([True, False, True, False][:count]),
+        log_odds=rng.integers(-99, 99, (2, 512)).astype(np.int16),
+        is_coded=np.array([False, True, False, False][:count]),
+        codes=rng.integers(0, 999, (1, 512)).astype(np.uint16),
+        weights=rng.integers(0, 255, (1, 512)).astype(np.uint8),
     )
+    bits = [np.array([b], np.uint8) for b in (255, int(rng.integers(256)), 3)]
+    return Region(RegionSummaries(np.array([key]), *bits, np.array([77], np.int16)), rows)
 
 
-def _arrays(bricks):
-    return bricks.keys, bricks.stamps_ns, bricks.log_odds
+def assert_same(got, expected):
+    for name in getattr(type(expected), "_fields", None) or type(expected).__slots__:
+        np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))

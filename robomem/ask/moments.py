@@ -15,8 +15,8 @@ from robomem.ask.timebase import (
     local_time,
     stamp_of,
 )
+from robomem.checks import MAX_STAMP_NS
 from robomem.errors import QueryError
-from robomem.types import MAX_STAMP_NS
 
 EXAMPLES = '"09:10", "2026-01-05 09:10:30", "5 minutes ago", "yesterday at 14:00", "t=12.5s"'
 

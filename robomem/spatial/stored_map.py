@@ -1,5 +1,7 @@
 """The map on disk: brick files, and after them the scans that came since, replayed when it is opened."""
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,15 +10,15 @@ import numpy as np
 from robomem.config import SpatialConfig
 from robomem.errors import StoreCorruptError
 from robomem.store import brick_files
-from robomem.store.brick_files import Bricks
+from robomem.store.brick_files import BrickFile, BrickFiles, Region
 from robomem.store.records import Records
 from robomem.store.rows import DeltaRow
 
 if TYPE_CHECKING:  # Numba takes half a second to import, and a question about things needs no map
     from robomem.spatial.octree import MapDelta, Octree
 
-MAX_FILES = 8  # then they are merged into one
 READ_ATTEMPTS = 5  # a writer may merge the files that a reader is about to open
+MERGE_RATIO = 2  # a file is merged with the newer ones before those outgrow it
 
 
 class StoredMap:
@@ -31,7 +33,7 @@ class StoredMap:
         self._path = path
         self._records = records
         self._config = config
-        self._files: list[str] | None = None
+        self._names: list[str] | None = None
         self._last_seq = 0
         self._octree: Octree | None = None
 
@@ -49,9 +51,9 @@ class StoredMap:
             try:
                 self._read()
             except StoreCorruptError:
-                if self._records.brick_files() == self._files or attempt == READ_ATTEMPTS - 1:
+                if self._records.brick_files() == self._names or attempt == READ_ATTEMPTS - 1:
                     raise
-                self._files = None
+                self._names = None
             else:
                 return
 
@@ -63,24 +65,22 @@ class StoredMap:
         )
 
     def checkpoint(self) -> None:
-        """Write the changed bricks to a new file and clear the journal; merge files when there are many."""
+        """Write the changed bricks to a new file and clear the journal; merge files that are small."""
         self.refresh()
         if not self._records.deltas.count():
             return
-        assert self._files is not None
-        is_full = len(self._files) + 1 >= MAX_FILES
-        bricks = self.octree.bricks() if is_full else self.octree.dirty()
+        assert self._names is not None
         name = f"{self._last_seq:012d}.brk"
-        brick_files.write(self._path / name, Bricks(*bricks))
-        replaced = self._files if is_full else []
+        self._write(name, self.octree.changed())
         with self._records.transaction():
-            self._records.drop_brick_files(replaced)
             self._records.add_brick_file(name)
             self._records.deltas.delete("seq <= ?", self._last_seq)
-        self.octree.mark_clean()
-        self._files = [*(f for f in self._files if f not in replaced), name]
-        for file in replaced:
-            (self._path / file).unlink(missing_ok=True)
+        self._names = [*self._names, name]
+        files = [BrickFile(self._path / name) for name in self._names]
+        self.octree.settle(BrickFiles(files))
+        newest = _to_merge([file.size_bytes for file in files])
+        if newest > 1:
+            self._merge(files, newest)
 
     def remove_orphans(self) -> None:
         """Remove the files of a checkpoint that died before it was recorded."""
@@ -89,21 +89,75 @@ class StoredMap:
             if file.name not in files:
                 file.unlink()
 
-    def _read(self) -> None:
-        from robomem.spatial.octree import Octree
+    def _merge(self, files: list[BrickFile], newest: int) -> None:
+        """Make one of the newest files."""
+        assert self._names is not None
+        kept, replaced = self._names[:-newest], self._names[-newest:]
+        name = _merged_name(replaced[-1])
+        self._write(name, BrickFiles(files[-newest:]).merged())
+        with self._records.transaction():
+            self._records.drop_brick_files(replaced)
+            self._records.add_brick_file(name)
+        self._names = [*kept, name]
+        self.octree.settle(BrickFiles([*files[:-newest], BrickFile(self._path / name)]))
+        for old in replaced:
+            (self._path / old).unlink(missing_ok=True)
 
+    def _write(self, name: str, regions: Iterable[Region]) -> None:
+        brick_files.write(self._path / name, regions, resolution_m=self._config.voxel_size_m)
+
+    def _read(self) -> None:
         with self._records.snapshot():
-            files = self._records.brick_files()
-            if files != self._files or self._octree is None:
-                self._files, self._last_seq, self._octree = files, 0, Octree(self._config)
-                for name in files:
-                    bricks = brick_files.read(self._path / name)
-                    self._octree.put(bricks.keys, bricks.stamps_ns, bricks.log_odds)
+            names = self._records.brick_files()
+            if names != self._names or self._octree is None:
+                self._octree = None
+                self._names, self._last_seq = names, _last_seq(names)
+                self._octree = self._open(names)
+            octree, self._octree = self._octree, None  # whatever fails below, it is read anew
             for row in self._records.deltas.select("seq > ?", self._last_seq):
-                self._octree.add(_delta(row), stamp_ns=row.stamp_ns)
+                octree.add(_delta(row), stamp_ns=row.stamp_ns)
                 self._last_seq = row.seq
-        if files and not self._last_seq:
-            self._last_seq = int(Path(files[-1]).stem)
+            self._octree = octree
+
+    def _open(self, names: list[str]) -> "Octree":
+        from robomem.spatial.octree import OccupancyModel, Octree
+
+        c = self._config
+        files = [BrickFile(self._path / name) for name in names]
+        return Octree(
+            c.voxel_size_m,
+            occupancy=OccupancyModel(
+                c.log_odds_hit, c.log_odds_miss, c.log_odds_min, c.log_odds_max
+            ),
+            budget_bytes=c.budget_bytes,
+            threads=c.threads,
+            home=BrickFiles(files) if files else None,
+            spill_folder=self._path if os.access(self._path, os.W_OK) else None,
+        )
+
+
+def _last_seq(names: list[str]) -> int:
+    """Return the number of the newest scan that is in a brick file."""
+    return int(names[-1][:12]) if names else 0
+
+
+def _merged_name(name: str) -> str:
+    """Return the name of the file that replaces this one and older ones: "000000000042+1.brk"."""
+    seq, _, merges = Path(name).stem.partition("+")
+    return f"{seq}+{int(merges or 0) + 1}.brk"
+
+
+def _to_merge(sizes: list[int]) -> int:
+    """Return how many of the newest files to make one of: so that each is larger than the newer ones.
+
+    A brick is then rewritten a logarithmic number of times (O'Neil et al., "The log-structured
+    merge-tree", 1996).
+    """
+    count, total = 1, sizes[-1]
+    while count < len(sizes) and sizes[-count - 1] < MERGE_RATIO * total:
+        total += sizes[-count - 1]
+        count += 1
+    return count
 
 
 def _delta(row: DeltaRow) -> "MapDelta":

@@ -11,8 +11,10 @@ house.rmem/
 import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from robomem.config import Config
 from robomem.errors import (
@@ -24,7 +26,7 @@ from robomem.errors import (
 )
 
 FORMAT = "rmem"
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "robomem.json"
 LOCK = "writer.lock"
 
@@ -64,6 +66,11 @@ def read_manifest(path: Path) -> Config:
         raise StoreVersionError(
             f"{path} is schema {schema}, this robomem reads up to {SCHEMA}: upgrade robomem"
         )
+    if schema < SCHEMA:
+        raise StoreVersionError(
+            f"{path} is schema {schema}, from before the first release, this robomem reads {SCHEMA}: "
+            "replay the recording into a new memory"
+        )
     try:
         return Config.from_json(json.dumps(manifest.get("config", {})))
     except ConfigError as err:
@@ -90,12 +97,23 @@ def lock(path: Path) -> IO[str]:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all, and on the disk when this returns."""
+    with atomic_file(path) as handle:
+        handle.write(data)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Let a file be written piece by piece: it is there whole afterwards, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as handle:
-        handle.write(data)
-        handle.flush()
-        os.fsync(handle.fileno())
+    try:
+        with part.open("wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     part.replace(path)
     directory = os.open(path.parent, os.O_RDONLY)
     try:

@@ -1,17 +1,40 @@
-"""A linear octree (Gargantini, 1982) of occupancy: 8x8x8 bricks of log-odds under their Morton keys."""
+"""The octree: occupancy in map as log-odds, in bricks of 8x8x8 voxels below inner nodes."""
 
 import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from robomem.config import SpatialConfig
-from robomem.geometry import Depth, Points, Pose
+from robomem.checks import (
+    checked_depth,
+    checked_intrinsics,
+    checked_length,
+    checked_points,
+    checked_pose,
+    checked_vector,
+)
+from robomem.errors import ConfigError, DataError, Reason
+from robomem.geometry import Points
 from robomem.spatial.octree.kernels import bricks, morton, trace
+from robomem.spatial.octree.kernels.layout import Nodes
 from robomem.spatial.octree.kernels.morton import EMPTY, KEY_REACH, Keys, LogOdds, Masks
-from robomem.spatial.octree.values import MapDelta, OccupancyGrid, Volume
+from robomem.spatial.octree.paged_bricks import Home, PagedBricks
+from robomem.spatial.octree.spill import Spill
+from robomem.spatial.octree.values import (
+    UNITS_PER_LOG_ODD,
+    MapDelta,
+    Mode,
+    OccupancyGrid,
+    OccupancyModel,
+    Volume,
+)
+from robomem.store import brick_files
+from robomem.store.bricks import REGION_BITS, BrickRows
 
-UNITS_PER_LOG_ODD = 1000  # int16 then holds +-32, and a hit of 0.85 exactly
+MIN_BUDGET_BYTES = 1 << 20
 
 
 class Octree:
@@ -19,66 +42,167 @@ class Octree:
 
     Every voxel is updated once a scan, a hit wins over a pass: the known and occupied voxels are those
     of OctoMap's `insertPointCloud` (Hornung et al., "OctoMap", Autonomous Robots 2013) on the same scan.
+
+    Args:
+        resolution_m: The edge of a voxel.
+        occupancy: What a hit and a miss add.
+        budget_bytes: How much memory it may take; what was seen longest ago is on disk beyond that.
+        threads: How many threads answer a large batch of queries.
+        home: The files of a map that was written before; its regions are read when they are needed.
+        spill_folder: Where changed regions go that do not fit in memory; by default the system's folder.
     """
 
-    def __init__(self, config: SpatialConfig | None = None) -> None:
-        self.config = config or SpatialConfig()
-        self._count = 0
-        self._keys: Keys = np.empty(0, np.int64)
-        self._log_odds: LogOdds = np.empty((0, 512), np.int16)
-        self._stamps_ns = np.empty(0, np.int64)
-        self._is_dirty = np.empty(0, np.bool_)
-        self._table_keys, self._table_slots = _new_table(1024)
+    def __init__(
+        self,
+        resolution_m: float = 0.05,
+        *,
+        occupancy: OccupancyModel | None = None,
+        budget_bytes: int | None = None,
+        threads: int = 1,
+        home: Home | None = None,
+        spill_folder: Path | None = None,
+    ) -> None:
+        if not 0.001 <= resolution_m <= 100:
+            raise ConfigError(f"a voxel's edge lies in 0.001 to 100 m, got {resolution_m}")
+        if budget_bytes is not None and budget_bytes < MIN_BUDGET_BYTES:
+            raise ConfigError(
+                f"an octree needs at least {MIN_BUDGET_BYTES} bytes, got {budget_bytes}"
+            )
+        if threads < 1:
+            raise ConfigError(f"threads is at least 1, got {threads}")
+        self.resolution_m = resolution_m
+        self.occupancy = occupancy or OccupancyModel()
+        self._threads = threads
+        self._paged = PagedBricks(budget_bytes=budget_bytes, home=home, spill=Spill(spill_folder))
         self._scratch = _Scratch(1024)
 
-    def __len__(self) -> int:
-        """Count the bricks."""
-        return self._count
+    # ---- scans ------------------------------------------------------------------------------------
 
-    def trace(self, points_map: Points, origin_map: ArrayLike) -> MapDelta:
-        """Trace one scan without changing the map.
+    def integrate_depth(
+        self,
+        depth_m: ArrayLike,
+        *,
+        K: ArrayLike,
+        T_map_cam: ArrayLike,
+        max_range_m: float,
+        mode: Mode = "fast",
+        stamp_ns: int = 0,
+    ) -> None:
+        """Fuse a depth image; see `trace_depth`."""
+        delta = self.trace_depth(
+            depth_m, K=K, T_map_cam=T_map_cam, max_range_m=max_range_m, mode=mode
+        )
+        self.add(delta, stamp_ns=stamp_ns)
+
+    def integrate_points(
+        self,
+        points_map: ArrayLike,
+        *,
+        origin_map: ArrayLike,
+        max_range_m: float,
+        mode: Mode = "fast",
+        stamp_ns: int = 0,
+    ) -> None:
+        """Fuse a scan of points; see `trace_points`."""
+        delta = self.trace_points(
+            points_map, origin_map=origin_map, max_range_m=max_range_m, mode=mode
+        )
+        self.add(delta, stamp_ns=stamp_ns)
+
+    def trace_depth(
+        self,
+        depth_m: ArrayLike,
+        *,
+        K: ArrayLike,
+        T_map_cam: ArrayLike,
+        max_range_m: float,
+        mode: Mode = "fast",
+    ) -> MapDelta:
+        """Return what a depth image says, without changing the map.
+
+        Args:
+            depth_m: Depth along z, (H, W) metres. NaN, zero and below are invalid; inf is "nothing up to
+                the range".
+            K: Pinhole intrinsics, (3, 3) pixels.
+            T_map_cam: Pose of the optical frame in map, (4, 4).
+            max_range_m: Farther returns clear the space up to there and hit nothing.
+            mode: "exact" follows every ray; "fast" asks of every voxel which pixels see past it.
+
+        Raises:
+            FormatError, FrameError: The depth, K or T has the wrong form.
+            DataError: The camera is where the map has no voxels.
+        """
+        depth, K, T = (
+            checked_depth(depth_m),
+            checked_intrinsics(K),
+            checked_pose(T_map_cam, "T_map_cam"),
+        )
+        self._check_reach(T[:3, 3], max_range_m)
+        points = trace.place_depth(np.ascontiguousarray(depth), K, T, 2 * max_range_m)
+        return self._trace(points, T[:3, 3], max_range_m)
+
+    def trace_points(
+        self,
+        points_map: ArrayLike,
+        *,
+        origin_map: ArrayLike,
+        max_range_m: float,
+        mode: Mode = "fast",
+    ) -> MapDelta:
+        """Return what a scan says, without changing the map.
 
         Args:
             points_map: Returns, (N, 3) metres in map; rows that are not finite are skipped.
             origin_map: Where the sensor was, (3,) metres in map.
+            max_range_m: Farther returns clear the space up to there and hit nothing.
+            mode: "exact" follows every ray; "fast" one ray to each voxel that a ray ends in.
+
+        Raises:
+            FormatError, DataError: The points or the origin have the wrong form, or are out of reach.
         """
-        points = np.ascontiguousarray(points_map, dtype=np.float64)
-        origin = np.asarray(origin_map, dtype=np.float64)
+        points, origin = (
+            checked_points(points_map, "points_map"),
+            checked_vector(origin_map, 3, "origin_map"),
+        )
+        self._check_reach(origin, max_range_m)
+        return self._trace(points, origin, max_range_m)
+
+    def add(self, delta: MapDelta, *, stamp_ns: int = 0) -> None:
+        """Fuse what `trace_depth` or `trace_points` saw; adding it twice counts twice."""
+        self._paged.fuse(delta, self.occupancy.units, stamp_ns=stamp_ns)
+
+    def can_hold(self, origin_map: ArrayLike, *, max_range_m: float) -> bool:
+        """Tell whether rays of that range from there stay in the addressable space."""
+        reach_m = 8 * KEY_REACH * self.resolution_m - max_range_m - 1.0
+        return bool((np.abs(np.asarray(origin_map)) < reach_m).all())
+
+    def _check_reach(self, origin_map: Points, max_range_m: float) -> None:
+        checked_length(max_range_m, "max_range_m")
+        if not self.can_hold(origin_map, max_range_m=max_range_m):
+            raise DataError(
+                f"{origin_map.tolist()} is beyond the reach of a map with voxels of {self.resolution_m} m",
+                reason=Reason.OUT_OF_BOUNDS,
+            )
+
+    def _trace(self, points: Points, origin: Points, max_range_m: float) -> MapDelta:
+        points = np.ascontiguousarray(points, dtype=np.float64)
         while True:
             s = self._scratch
             s.table_keys.fill(EMPTY)
             count = trace.trace_rays(
-                points, origin, self.config.voxel_size_m, self.config.max_range_m,
+                points, origin, self.resolution_m, max_range_m,
                 s.table_keys, s.table_slots, s.keys, s.hit, s.free,
             )  # fmt: skip
             if count != EMPTY:
                 return MapDelta(s.keys[:count].copy(), s.hit[:count].copy(), s.free[:count].copy())
             self._scratch = _Scratch(2 * len(s.keys))
 
-    def place_depth(self, depth_m: Depth, K: NDArray[np.float64], T_map_cam: Pose) -> Points:
-        """Return the returns (N, 3) in map of a depth image (H, W); inf becomes one out of range."""
-        beyond_m = 2 * self.config.max_range_m
-        return trace.place_depth(np.ascontiguousarray(depth_m), K, T_map_cam, beyond_m)
-
-    def add(self, delta: MapDelta, *, stamp_ns: int) -> None:
-        """Fuse what `trace` saw."""
-        slots = self._slots_of(delta.keys)
-        c = self.config
-        units = [
-            round(UNITS_PER_LOG_ODD * x)
-            for x in (c.log_odds_hit, c.log_odds_miss, c.log_odds_min, c.log_odds_max)
-        ]
-        bricks.apply_masks(slots, delta.hit, delta.free, self._log_odds, *units)
-        self._stamps_ns[slots] = np.maximum(self._stamps_ns[slots], stamp_ns)
-        self._is_dirty[slots] = True
+    # ---- questions --------------------------------------------------------------------------------
 
     def log_odds(self, points_map: ArrayLike) -> NDArray[np.float32]:
         """Return the log-odds at points (N, 3) in map; 0 where unknown or not finite."""
         points = np.ascontiguousarray(np.atleast_2d(np.asarray(points_map, dtype=np.float64)))
-        units = bricks.look_up(
-            points, self.config.voxel_size_m, self._table_keys, self._table_slots, self._log_odds
-        )
-        return units.astype(np.float32) / np.float32(UNITS_PER_LOG_ODD)
+        return _log_odds(self._look_up(points))
 
     def occupied(self) -> Points:
         """Return the centres (N, 3) of the occupied voxels in map, in Morton order of bricks."""
@@ -90,99 +214,145 @@ class Octree:
 
     def volume(self) -> Volume:
         """Measure the free and the occupied space."""
-        values, voxel_m3 = self._log_odds[: self._count], self.config.voxel_size_m**3
-        return Volume(
-            free_m3=int((values < 0).sum()) * voxel_m3,
-            occupied_m3=int((values > 0).sum()) * voxel_m3,
-        )
+        free = occupied = 0
+        for rows in self._paged.each():
+            values = rows.log_odds
+            is_uniform = ~rows.is_dense
+            free += int((values < 0).sum()) + 512 * int((rows.uniform[is_uniform] < 0).sum())
+            occupied += int((values > 0).sum()) + 512 * int((rows.uniform[is_uniform] > 0).sum())
+        voxel_m3 = self.resolution_m**3
+        return Volume(free_m3=free * voxel_m3, occupied_m3=occupied * voxel_m3)
 
     def slice_2d(self, z_min_m: float, z_max_m: float) -> OccupancyGrid:
         """Flatten the voxels between two heights: occupied if any is, free if some is known and none is."""
-        size = self.config.voxel_size_m
-        if not self._count:
-            return OccupancyGrid(np.full((0, 0), -1, np.int8), (0.0, 0.0), size)
-        origins = morton.brick_origins(self._keys[: self._count])
-        corner, top = origins.min(axis=0), origins.max(axis=0) + 8
-        values = np.full((top[1] - corner[1], top[0] - corner[0]), -1, np.int8)
+        size = self.resolution_m
         z_first, z_last = int(np.floor(z_min_m / size)), int(np.ceil(z_max_m / size)) - 1
-        bricks.project_columns(
-            origins, self._log_odds[: self._count], z_first, z_last, corner, values
-        )
+        corner, top = self._bounds()
+        values = np.full((top[1] - corner[1], top[0] - corner[0]), -1, np.int8)
+        for rows in self._paged.each():
+            origins = morton.brick_origins(rows.keys)
+            is_cut = (origins[:, 2] <= z_last) & (origins[:, 2] + 7 >= z_first)
+            cut = rows.select(is_cut)
+            bricks.project_columns(origins[is_cut], cut.values(), z_first, z_last, corner, values)
         return OccupancyGrid(values, (corner[0] * size, corner[1] * size), size)
 
-    def dirty(self) -> tuple[Keys, NDArray[np.int64], LogOdds]:
-        """Return the bricks changed since `mark_clean`, by key: keys (N,), stamps (N,), log-odds (N, 512)."""
-        return self._select(np.flatnonzero(self._is_dirty[: self._count]))
+    # ---- keeping ----------------------------------------------------------------------------------
 
-    def bricks(self) -> tuple[Keys, NDArray[np.int64], LogOdds]:
-        """Return all bricks by key: keys (N,), stamps (N,), log-odds (N, 512) in int16 units."""
-        return self._select(np.arange(self._count))
+    def __len__(self) -> int:
+        """Count the bricks in memory."""
+        return self._paged.bricks_in_memory()
 
-    def mark_clean(self) -> None:
-        """Say that every brick is on disk."""
-        self._is_dirty[:] = False
+    @property
+    def memory_bytes(self) -> int:
+        """What the map takes in memory."""
+        return self._paged.memory_bytes
 
-    def put(self, keys: Keys, stamps_ns: NDArray[np.int64], log_odds: LogOdds) -> None:
-        """Set bricks as they were on disk; they are clean."""
-        slots = self._slots_of(keys)
-        self._log_odds[slots] = log_odds
-        self._stamps_ns[slots] = stamps_ns
-        self._is_dirty[slots] = False
+    @property
+    def nodes(self) -> Nodes:
+        """The inner nodes, as arrays."""
+        return self._paged.nodes
 
-    def can_hold(self, origin_map: ArrayLike) -> bool:
-        """Tell whether rays of the configured range from there stay in the addressable space."""
-        reach_m = 8 * KEY_REACH * self.config.voxel_size_m - self.config.max_range_m - 1.0
-        return bool((np.abs(np.asarray(origin_map)) < reach_m).all())
+    def rows(self) -> Iterator[BrickRows]:
+        """Yield all bricks by key, some at a time."""
+        return self._paged.each()
+
+    def put(self, rows: BrickRows) -> None:
+        """Set bricks, whatever they were."""
+        self._paged.put(rows)
+
+    def changed(self) -> Iterator[brick_files.Region]:
+        """Yield the regions with bricks that changed since `settle`, and those bricks."""
+        return self._paged.changed()
+
+    def settle(self, home: Home) -> None:
+        """Take note that everything is in these files now."""
+        self._paged.settle(home)
+
+    def save(self, path: str | Path) -> None:
+        """Write the whole map to one file, whole or not at all."""
+        brick_files.write(Path(path), self._paged.regions(), resolution_m=self.resolution_m)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        occupancy: OccupancyModel | None = None,
+        budget_bytes: int | None = None,
+        threads: int = 1,
+    ) -> Self:
+        """Read a map that `save` wrote; with a budget, its regions when they are needed.
+
+        Raises:
+            StoreCorruptError: The file is none, is cut short or damaged.
+        """
+        file = brick_files.BrickFile(Path(path))
+        octree = cls(
+            file.resolution_m,
+            occupancy=occupancy,
+            budget_bytes=budget_bytes,
+            threads=threads,
+            home=file,
+        )
+        if budget_bytes is None:
+            for _ in octree._paged.load(file.regions().keys):
+                pass
+        return octree
 
     def digest(self) -> str:
         """Hash the content: the same bricks give the same digest whatever the order they came in."""
-        h = hashlib.blake2b(digest_size=16)
-        for array in self.bricks():
-            h.update(np.ascontiguousarray(array).tobytes())
-        return h.hexdigest()
+        columns = [hashlib.blake2b(digest_size=16) for _ in range(4)]
+        for rows in self._paged.each():
+            arrays = (rows.keys, rows.stamps_ns, rows.hits, rows.values())
+            for column, array in zip(columns, arrays, strict=True):
+                column.update(np.ascontiguousarray(array).tobytes())
+        whole = b"".join(column.digest() for column in columns)
+        return hashlib.blake2b(whole, digest_size=16).hexdigest()
 
-    def _select(self, slots: NDArray[np.intp]) -> tuple[Keys, NDArray[np.int64], LogOdds]:
-        slots = slots[np.argsort(self._keys[slots], kind="stable")]
-        return self._keys[slots], self._stamps_ns[slots], self._log_odds[slots]
+    # ---- below ------------------------------------------------------------------------------------
+
+    def _look_up(self, points: Points) -> NDArray[np.int16]:
+        """Return the stored values (N,) at points, bringing regions into memory as needed."""
+        values = bricks.look_up(points, self.resolution_m, self._paged.bricks)
+        if self._paged.is_whole:
+            return values
+        regions = morton.brick_keys(points, self.resolution_m) >> REGION_BITS
+        asked = np.unique(regions[regions != EMPTY])
+        for part in self._paged.load(asked[self._paged.is_paged(asked)]):
+            is_here = np.isin(regions, part)
+            values[is_here] = bricks.look_up(points[is_here], self.resolution_m, self._paged.bricks)
+        return values
+
+    def _bounds(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the lowest voxel (3,) of all bricks, and one beyond the highest."""
+        origins = [morton.brick_origins(rows.keys) for rows in self._paged.each()]
+        if not origins:
+            return np.zeros(3, np.int64), np.zeros(3, np.int64)
+        every = np.concatenate(origins)
+        return every.min(axis=0), every.max(axis=0) + 8
 
     def _centres(self, *, positive: bool) -> Points:
-        keys, _, log_odds = self.bricks()
-        brick, voxel = np.nonzero(log_odds > 0 if positive else log_odds < 0)
-        offsets = np.stack([voxel & 7, (voxel >> 3) & 7, voxel >> 6], axis=-1)
-        voxels = morton.brick_origins(keys)[brick] + offsets
-        return np.asarray((voxels + 0.5) * self.config.voxel_size_m, dtype=np.float64)
-
-    def _slots_of(self, keys: Keys) -> NDArray[np.int32]:
-        self._reserve(self._count + len(keys))
-        slots, self._count = morton.add_bricks(
-            keys, self._table_keys, self._table_slots, self._keys, self._count
-        )
-        return slots
-
-    def _reserve(self, count: int) -> None:
-        if count <= len(self._keys):
-            return
-        capacity = max(1024, 1 << (count - 1).bit_length())
-        extra = capacity - len(self._keys)
-        self._keys = np.concatenate([self._keys, np.zeros(extra, np.int64)])
-        self._log_odds = np.concatenate([self._log_odds, np.zeros((extra, 512), np.int16)])
-        self._stamps_ns = np.concatenate([self._stamps_ns, np.zeros(extra, np.int64)])
-        self._is_dirty = np.concatenate([self._is_dirty, np.zeros(extra, np.bool_)])
-        self._table_keys, self._table_slots = _new_table(2 * capacity)
-        morton.add_bricks(
-            self._keys[: self._count].copy(), self._table_keys, self._table_slots, self._keys, 0
-        )
+        parts = [np.empty((0, 3), np.int64)]
+        for rows in self._paged.each():
+            values = rows.values()
+            brick, voxel = np.nonzero(values > 0 if positive else values < 0)
+            offsets = np.stack([voxel & 7, (voxel >> 3) & 7, voxel >> 6], axis=-1)
+            parts.append(morton.brick_origins(rows.keys)[brick] + offsets)
+        return np.asarray((np.concatenate(parts) + 0.5) * self.resolution_m, dtype=np.float64)
 
 
 class _Scratch:
     """Room to trace one scan into."""
 
     def __init__(self, bricks: int) -> None:
-        self.table_keys, self.table_slots = _new_table(2 * bricks)
+        self.table_keys, self.table_slots = (
+            np.full(2 * bricks, EMPTY, np.int64),
+            np.zeros(2 * bricks, np.int32),
+        )
         self.keys: Keys = np.empty(bricks, np.int64)
         self.hit: Masks = np.empty((bricks, 8), np.uint64)
         self.free: Masks = np.empty((bricks, 8), np.uint64)
 
 
-def _new_table(capacity: int) -> tuple[Keys, NDArray[np.int32]]:
-    return np.full(capacity, EMPTY, np.int64), np.zeros(capacity, np.int32)
+def _log_odds(units: LogOdds) -> NDArray[np.float32]:
+    return units.astype(np.float32) / np.float32(UNITS_PER_LOG_ODD)

@@ -1,11 +1,39 @@
 """What goes into the octree and comes out of it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robomem.errors import ConfigError
+from robomem.geometry import Points
 from robomem.spatial.octree.kernels.morton import Keys, Masks
+
+Mode = Literal["exact", "fast"]
+UNITS_PER_LOG_ODD = 1000  # int16 then holds +-32, and a hit of 0.85 exactly
+
+
+@dataclass(frozen=True, slots=True)
+class OccupancyModel:
+    """What one look says of a voxel, in log-odds, and where certainty ends; the defaults are OctoMap's."""
+
+    hit: float = 0.85
+    miss: float = -0.4
+    lowest: float = -2.0
+    highest: float = 3.5
+
+    def __post_init__(self) -> None:
+        if not -30 <= self.lowest < 0 < self.highest <= 30 or not self.miss < 0 < self.hit:
+            raise ConfigError(f"a hit raises, a miss lowers, within -30 to 30: got {self}")
+
+    @property
+    def units(self) -> tuple[int, int, int, int]:
+        """Hit, miss, lowest and highest as the integers that voxels hold."""
+        hit, miss, lowest, highest = (
+            round(UNITS_PER_LOG_ODD * x) for x in (self.hit, self.miss, self.lowest, self.highest)
+        )
+        return hit, miss, lowest, highest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,3 +76,29 @@ class Volume:
     def known_m3(self) -> float:
         """Free and occupied together."""
         return self.free_m3 + self.occupied_m3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """The octree at one level: cells of one size.
+
+    Attributes:
+        centres_map: (N, 3) metres.
+        size_m: Their edge.
+        log_odds: The highest of a known voxel inside, (N,) float32; positive: something is occupied.
+        is_whole: Whether all of a cell's voxels are known, (N,) bool.
+    """
+
+    centres_map: Points
+    size_m: float
+    log_odds: NDArray[np.float32]
+    is_whole: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoxelBox:
+    """The voxels of a box: log-odds (X, Y, Z) float32, 0 unknown; `origin_map` (3,) is its lower corner."""
+
+    log_odds: NDArray[np.float32]
+    origin_map: Points
+    resolution_m: float

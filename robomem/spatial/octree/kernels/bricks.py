@@ -1,10 +1,10 @@
-"""The kernels of bricks: updates, look-ups, slices."""
+"""Bricks: taking them in, fusing a scan into them, pruning what became uniform."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.geometry import Points
 from robomem.spatial.octree.kernels.jit import jit
+from robomem.spatial.octree.kernels.layout import UNIFORM, Bricks, Spare, Upkeep
 from robomem.spatial.octree.kernels.morton import (
     EMPTY,
     KEY_REACH,
@@ -13,59 +13,246 @@ from robomem.spatial.octree.kernels.morton import (
     Masks,
     Slots,
     brick_key,
+    erase,
     find,
+    find_or_add,
 )
+
+ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+HAS_OCCUPIED, HAS_UNKNOWN = 1, 2  # a brick's summary
 
 
 @jit
-def apply_masks(
+def take(spare: Spare) -> int:
+    """Return an unused row; there must be one."""
+    spare.counts[0] -= 1
+    row = np.int64(spare.rows[spare.counts[0]])
+    spare.counts[1] = max(spare.counts[1], row + 1)
+    return row
+
+
+@jit
+def give_back(spare: Spare, row: int) -> None:
+    """Put a row back on the stack."""
+    spare.rows[spare.counts[0]] = row
+    spare.counts[0] += 1
+
+
+@jit
+def find_slots(keys: Keys, bricks: Bricks) -> Slots:
+    """Return the slot (N,) of every key, EMPTY where it has none."""
+    slots = np.empty(len(keys), np.int32)
+    for i in range(len(keys)):
+        slots[i] = find(bricks.table_keys, bricks.table_slots, keys[i])
+    return slots
+
+
+@jit
+def take_slots(
+    keys: Keys, bricks: Bricks, upkeep: Upkeep, spare_slots: Spare
+) -> tuple[Slots, Slots]:
+    """Return the slot (N,) of every key, and which of them are new (M,): unknown all over."""
+    slots = np.empty(len(keys), np.int32)
+    new = np.empty(len(keys), np.int32)
+    count = 0
+    for i in range(len(keys)):
+        slot = find(bricks.table_keys, bricks.table_slots, keys[i])
+        if slot == EMPTY:
+            slot = take(spare_slots)
+            find_or_add(bricks.table_keys, bricks.table_slots, keys[i], slot)
+            bricks.keys[slot] = keys[i]
+            bricks.blocks[slot] = UNIFORM
+            bricks.uniform[slot] = 0
+            upkeep.highest[slot] = 0
+            upkeep.stamps_ns[slot] = 0
+            upkeep.hits[slot] = 0
+            upkeep.is_dirty[slot] = False
+            upkeep.parents[slot] = EMPTY
+            new[count] = slot
+            count += 1
+        slots[i] = slot
+    return slots, new[:count]
+
+
+@jit
+def drop_slots(slots: Slots, bricks: Bricks, spare_slots: Spare, spare_blocks: Spare) -> None:
+    """Take bricks (N,) out of memory."""
+    for slot in slots:
+        erase(bricks.table_keys, bricks.table_slots, bricks.keys[slot])
+        if bricks.blocks[slot] != UNIFORM:
+            give_back(spare_blocks, bricks.blocks[slot])
+        give_back(spare_slots, slot)
+
+
+@jit
+def rehash(slots: Slots, keys: Keys, table_keys: Keys, table_slots: Slots) -> None:
+    """Fill an empty table with the keys of these slots."""
+    for slot in slots:
+        find_or_add(table_keys, table_slots, keys[slot], slot)
+
+
+@jit
+def fuse(
     slots: Slots,
     hit: Masks,
     free: Masks,
-    log_odds: LogOdds,
-    update_hit: int,
-    update_miss: int,
-    lowest: int,
-    highest: int,
-) -> None:
-    """Add one hit or one miss to every marked voxel, clamped; 0 stays reserved for unknown."""
+    model: tuple[int, int, int, int],
+    stamp_ns: int,
+    bricks: Bricks,
+    upkeep: Upkeep,
+    spare_blocks: Spare,
+) -> NDArray[np.uint8]:
+    """Add one hit or one miss to every marked voxel, clamped; 0 stays reserved for unknown.
+
+    Args:
+        slots: The bricks that the scan touched, (N,) each once; there must be N spare blocks.
+        hit: One bit a voxel, (N, 8).
+        free: The same, disjoint from `hit`.
+        model: What a hit and a miss add, the lowest and the highest value, in units.
+        stamp_ns: When the scan was taken.
+        bricks: Changed in place.
+        upkeep: Changed in place, but for `highest`, which is left to `nodes.propagate`.
+        spare_blocks: The unused rows of `bricks.log_odds`.
+
+    Returns:
+        The summary (N,) of every brick.
+    """
+    summaries = np.empty(len(slots), np.uint8)
     for b in range(len(slots)):
-        voxels = log_odds[slots[b]]
-        for w in range(8):
-            touched = hit[b, w] | free[b, w]
-            if touched == 0:
+        slot = slots[b]
+        upkeep.stamps_ns[slot] = max(upkeep.stamps_ns[slot], stamp_ns)
+        upkeep.is_dirty[slot] = True
+        hits = _count_bits(hit[b])
+        upkeep.hits[slot] = min(np.int64(upkeep.hits[slot]) + hits, np.int64(0xFFFFFFFF))
+        if bricks.blocks[slot] == UNIFORM:
+            if hits == 512 or (hits == 0 and _is_full(free[b])):
+                update = model[0] if hits else model[1]
+                value = min(max(bricks.uniform[slot] + update, model[2]), model[3])
+                bricks.uniform[slot] = value if value != 0 else 1
+                summaries[b] = HAS_OCCUPIED if value >= 0 else 0
                 continue
-            for i in range(64):
-                bit = np.uint64(1) << np.uint64(i)
-                if not touched & bit:
-                    continue
-                update = update_hit if hit[b, w] & bit else update_miss
-                value = min(max(voxels[64 * w + i] + update, lowest), highest)
-                voxels[64 * w + i] = value if value != 0 else 1
+            block = take(spare_blocks)
+            bricks.log_odds[block, :] = bricks.uniform[slot]
+            bricks.blocks[slot] = block
+        voxels = bricks.log_odds[bricks.blocks[slot]]
+        for w in range(8):
+            if hit[b, w] | free[b, w]:
+                _update(voxels[64 * w : 64 * w + 64], hit[b, w], free[b, w], model)
+        summaries[b] = summarise(slot, bricks, spare_blocks)
+    return summaries
 
 
 @jit
-def look_up(
-    points: Points,
-    voxel_size: float,
-    table_keys: Keys,
-    table_slots: Slots,
+def _update(
+    voxels: NDArray[np.int16], hit: np.uint64, free: np.uint64, model: tuple[int, int, int, int]
+) -> None:
+    """Update 64 voxels by their bits; without branches, so that it is done eight at a time."""
+    one = np.uint64(1)
+    for i in range(64):
+        is_hit = np.int64((hit >> np.uint64(i)) & one)
+        is_free = np.int64((free >> np.uint64(i)) & one)
+        old = np.int64(voxels[i])
+        new = min(max(old + is_hit * model[0] + is_free * model[1], model[2]), model[3])
+        new = new if new != 0 else 1
+        voxels[i] = new if is_hit | is_free else old
+
+
+@jit
+def summarise(slot: int, bricks: Bricks, spare_blocks: Spare) -> int:
+    """Return what a brick holds, and prune its block if all its voxels became equal."""
+    block = bricks.blocks[slot]
+    if block == UNIFORM:
+        value = bricks.uniform[slot]
+        return (HAS_OCCUPIED if value > 0 else 0) | (HAS_UNKNOWN if value == 0 else 0)
+    voxels = bricks.log_odds[block]
+    unknown, low, high = 0, np.int64(voxels[0]), np.int64(voxels[0])
+    for i in range(512):
+        value = np.int64(voxels[i])
+        unknown += value == 0
+        low, high = min(low, value), max(high, value)
+    if low == high:
+        bricks.blocks[slot], bricks.uniform[slot] = UNIFORM, low
+        give_back(spare_blocks, block)
+    return (HAS_OCCUPIED if high > 0 else 0) | (HAS_UNKNOWN if unknown else 0)
+
+
+@jit
+def highest_of(slot: int, bricks: Bricks) -> int:
+    """Return the highest value of a known voxel, 0 where there is none."""
+    if bricks.blocks[slot] == UNIFORM:
+        return np.int64(bricks.uniform[slot])
+    voxels = bricks.log_odds[bricks.blocks[slot]]
+    highest = np.int64(-32768)
+    for i in range(512):
+        value = np.int64(voxels[i])
+        highest = max(highest, value if value != 0 else -32768)
+    return highest if highest != -32768 else 0
+
+
+@jit
+def store_values(
+    slots: Slots,
+    blocks_of: Slots,
+    uniform: NDArray[np.int16],
     log_odds: LogOdds,
-) -> NDArray[np.int16]:
-    """Return the stored value at every point (N, 3); 0 where it is unknown."""
-    values = np.zeros(len(points), np.int16)
-    reach = 8.0 * KEY_REACH
-    for i in range(len(points)):
-        fx = np.floor(points[i, 0] / voxel_size)
-        fy = np.floor(points[i, 1] / voxel_size)
-        fz = np.floor(points[i, 2] / voxel_size)
-        if not (abs(fx) < reach and abs(fy) < reach and abs(fz) < reach):  # NaN too
-            continue
-        x, y, z = np.int64(fx), np.int64(fy), np.int64(fz)
-        slot = find(table_keys, table_slots, brick_key(x >> 3, y >> 3, z >> 3))
-        if slot != EMPTY:
-            values[i] = log_odds[slot, (x & 7) + 8 * (y & 7) + 64 * (z & 7)]
+    bricks: Bricks,
+    upkeep: Upkeep,
+    spare_blocks: Spare,
+) -> NDArray[np.uint8]:
+    """Set bricks (N,) to uniform values (N,), or to the rows `blocks_of` (N,) of log_odds where not UNIFORM.
+
+    There must be a spare block for each of the rows. Returns the summary (N,) of every brick.
+    """
+    summaries = np.empty(len(slots), np.uint8)
+    for b in range(len(slots)):
+        slot = slots[b]
+        if blocks_of[b] == UNIFORM:
+            if bricks.blocks[slot] != UNIFORM:
+                give_back(spare_blocks, bricks.blocks[slot])
+                bricks.blocks[slot] = UNIFORM
+            bricks.uniform[slot] = uniform[b]
+        else:
+            if bricks.blocks[slot] == UNIFORM:
+                bricks.blocks[slot] = take(spare_blocks)
+            bricks.log_odds[bricks.blocks[slot]] = log_odds[blocks_of[b]]
+        summaries[b] = summarise(slot, bricks, spare_blocks)
+    return summaries
+
+
+@jit
+def expand(slots: Slots, bricks: Bricks) -> LogOdds:
+    """Return the values (N, 512) of bricks, uniform ones too."""
+    values = np.empty((len(slots), 512), np.int16)
+    for b in range(len(slots)):
+        if bricks.blocks[slots[b]] == UNIFORM:
+            values[b, :] = bricks.uniform[slots[b]]
+        else:
+            values[b, :] = bricks.log_odds[bricks.blocks[slots[b]]]
     return values
+
+
+@jit
+def _is_full(mask: NDArray[np.uint64]) -> bool:
+    common = ALL
+    for w in range(8):
+        common &= mask[w]
+    return common == ALL
+
+
+@jit
+def _count_bits(mask: NDArray[np.uint64]) -> int:
+    """Count the bits of a brick's mask (Warren, "Hacker's Delight", 5-1)."""
+    count = 0
+    for w in range(8):
+        v = mask[w]
+        if v:
+            v -= (v >> np.uint64(1)) & np.uint64(0x5555555555555555)
+            v = (v & np.uint64(0x3333333333333333)) + (
+                (v >> np.uint64(2)) & np.uint64(0x3333333333333333)
+            )
+            v = (v + (v >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+            count += np.int64((v * np.uint64(0x0101010101010101)) >> np.uint64(56))
+    return count
 
 
 @jit
@@ -92,3 +279,24 @@ def project_columns(
                 values[row, column] = 100
             elif values[row, column] == -1:
                 values[row, column] = 0
+
+
+@jit
+def look_up(points: NDArray[np.float64], voxel_size: float, bricks: Bricks) -> NDArray[np.int16]:
+    """Return the stored value at every point (N, 3); 0 where it is unknown."""
+    values = np.zeros(len(points), np.int16)
+    reach = 8.0 * KEY_REACH
+    for i in range(len(points)):
+        fx = np.floor(points[i, 0] / voxel_size)
+        fy = np.floor(points[i, 1] / voxel_size)
+        fz = np.floor(points[i, 2] / voxel_size)
+        if not (abs(fx) < reach and abs(fy) < reach and abs(fz) < reach):  # NaN too
+            continue
+        x, y, z = np.int64(fx), np.int64(fy), np.int64(fz)
+        slot = find(bricks.table_keys, bricks.table_slots, brick_key(x >> 3, y >> 3, z >> 3))
+        if slot == EMPTY:
+            continue
+        block = bricks.blocks[slot]
+        voxel = (x & 7) + 8 * (y & 7) + 64 * (z & 7)
+        values[i] = bricks.uniform[slot] if block == UNIFORM else bricks.log_odds[block, voxel]
+    return values

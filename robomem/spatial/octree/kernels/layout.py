@@ -39,6 +39,36 @@ class Bricks(NamedTuple):
     log_odds: LogOdds
 
 
+class Upkeep(NamedTuple):
+    """What is kept of every brick besides its values, by slot.
+
+    Attributes:
+        highest: (S,) int16: the highest log-odds of a known voxel.
+        stamps_ns: (S,) int64: when it was last seen.
+        hits: (S,) uint32: how often one of its voxels was hit.
+        is_dirty: (S,) bool: whether it changed since it was last on disk.
+        parents: (S,) int32: the row of the node above it.
+    """
+
+    highest: NDArray[np.int16]
+    stamps_ns: NDArray[np.int64]
+    hits: NDArray[np.uint32]
+    is_dirty: NDArray[np.bool_]
+    parents: Slots
+
+
+class Spare(NamedTuple):
+    """A stack of the rows of an array that are not used.
+
+    Attributes:
+        rows: (capacity,) int32, the next one to be used on top.
+        counts: (2,) int64: the height of the stack, and one more than the highest row ever used.
+    """
+
+    rows: Slots
+    counts: NDArray[np.int64]
+
+
 class Nodes(NamedTuple):
     """The inner nodes. Child c of a node with key k has the key 8 k + c, one level below.
 
@@ -49,6 +79,7 @@ class Nodes(NamedTuple):
         highest: (N,) int16: the highest log-odds of a known voxel below, 0 where there is none.
         keys: (N,) int64: the Morton key of the node at its level, brick key >> 3 level.
         levels: (N,) uint8.
+        parents: (N,) int32: the row of the node above, EMPTY for the root.
         root: The row of the root; EMPTY in an empty map.
     """
 
@@ -58,4 +89,5 @@ class Nodes(NamedTuple):
     highest: NDArray[np.int16]
     keys: Keys
     levels: Bits
+    parents: Slots
     root: int

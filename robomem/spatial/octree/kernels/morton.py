@@ -58,6 +58,22 @@ def brick_key(bx: int, by: int, bz: int) -> int:
 
 
 @jit
+def brick_keys(points: NDArray[np.float64], voxel_size: float) -> Keys:
+    """Return the key (N,) of the brick that each point (N, 3) lies in, EMPTY where there can be none."""
+    keys = np.empty(len(points), np.int64)
+    reach = 8.0 * KEY_REACH
+    for i in range(len(points)):
+        x = np.floor(points[i, 0] / voxel_size)
+        y = np.floor(points[i, 1] / voxel_size)
+        z = np.floor(points[i, 2] / voxel_size)
+        if abs(x) < reach and abs(y) < reach and abs(z) < reach:  # not NaN either
+            keys[i] = brick_key(np.int64(x) >> 3, np.int64(y) >> 3, np.int64(z) >> 3)
+        else:
+            keys[i] = EMPTY
+    return keys
+
+
+@jit
 def _home(key: int, capacity: int) -> int:
     """First place of a key in an open-addressed table; Fibonacci hashing (Knuth, vol. 3, 6.4)."""
     h = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
@@ -91,17 +107,24 @@ def find_or_add(table_keys: Keys, table_slots: Slots, key: int, new_slot: int) -
 
 
 @jit
-def add_bricks(
-    new_keys: Keys, table_keys: Keys, table_slots: Slots, keys: Keys, count: int
-) -> tuple[Slots, int]:
-    """Give every key its slot, new ones at the end; return the slots (N,) and the new count."""
-    slots = np.empty(len(new_keys), np.int32)
-    for i in range(len(new_keys)):
-        slots[i] = find_or_add(table_keys, table_slots, new_keys[i], count)
-        if slots[i] == count:
-            keys[count] = new_keys[i]
-            count += 1
-    return slots, count
+def erase(table_keys: Keys, table_slots: Slots, key: int) -> None:
+    """Take a key out; those behind it move up, so that no search breaks off early (Knuth, 6.4, R)."""
+    mask = len(table_keys) - 1
+    i = _home(key, mask + 1)
+    while table_keys[i] != key:
+        if table_keys[i] == EMPTY:
+            return
+        i = (i + 1) & mask
+    hole = i
+    while True:
+        i = (i + 1) & mask
+        if table_keys[i] == EMPTY:
+            break
+        home = _home(table_keys[i], mask + 1)
+        if ((i - home) & mask) >= ((i - hole) & mask):
+            table_keys[hole], table_slots[hole] = table_keys[i], table_slots[i]
+            hole = i
+    table_keys[hole] = EMPTY
 
 
 @jit

@@ -1,0 +1,172 @@
+"""The bricks in memory: their arrays, and the room in them."""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robomem.spatial.octree.kernels import bricks as kernels
+from robomem.spatial.octree.kernels.layout import UNIFORM, Bricks, Spare, Upkeep
+from robomem.spatial.octree.kernels.morton import EMPTY, Keys, Slots
+from robomem.store.bricks import BrickRows
+
+BLOCK_BYTES = 1024
+Scalar = TypeVar("Scalar", bound=np.generic)
+GROWTH = 1.5
+
+
+class BrickPool:
+    """Arrays of bricks that grow as needed. A row of `log_odds` that was never used takes no memory."""
+
+    def __init__(self, *, slots: int = 0, blocks: int = 0) -> None:
+        self.bricks = Bricks(
+            *_new_table(max(64, 2 * slots)),
+            keys=np.empty(slots, np.int64),
+            blocks=np.empty(slots, np.int32),
+            uniform=np.empty(slots, np.int16),
+            log_odds=np.empty((blocks, 512), np.int16),
+        )
+        self.upkeep = Upkeep(
+            highest=np.empty(slots, np.int16),
+            stamps_ns=np.empty(slots, np.int64),
+            hits=np.empty(slots, np.uint32),
+            is_dirty=np.empty(slots, np.bool_),
+            parents=np.empty(slots, np.int32),
+        )
+        self._slots = enlarged_spare(new_spare(), slots)
+        self._blocks = enlarged_spare(new_spare(), blocks)
+
+    def __len__(self) -> int:
+        """Count the bricks."""
+        return len(self._slots.rows) - int(self._slots.counts[0])
+
+    @property
+    def blocks_used(self) -> int:
+        """How many bricks hold more than one value."""
+        return len(self._blocks.rows) - int(self._blocks.counts[0])
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the arrays take; of the blocks those that were ever used, for the others are not there."""
+        arrays = (*self.bricks[:5], *self.upkeep, self._slots.rows, self._blocks.rows)
+        return sum(a.nbytes for a in arrays) + BLOCK_BYTES * int(self._blocks.counts[1])
+
+    def take(self, keys: Keys) -> tuple[Slots, Slots]:
+        """Return the slot (N,) of every key and the new ones among them; there is room to fuse all of them."""
+        self._reserve(len(keys))
+        return kernels.take_slots(keys, self.bricks, self.upkeep, self._slots)
+
+    def find(self, keys: Keys) -> Slots:
+        """Return the slot (N,) of every key, EMPTY where there is none."""
+        return kernels.find_slots(keys, self.bricks)
+
+    def slots(self) -> Slots:
+        """Return the slots (N,) of all bricks, by key."""
+        slots: Slots = self.bricks.table_slots[self.bricks.table_keys != EMPTY]
+        by_key: Slots = slots[np.argsort(self.bricks.keys[slots])]
+        return by_key
+
+    def fuse(
+        self,
+        slots: Slots,
+        masks: tuple[NDArray[np.uint64], NDArray[np.uint64]],
+        model: tuple[int, int, int, int],
+        stamp_ns: int,
+    ) -> NDArray[np.uint8]:
+        """Fuse a scan's hit and free masks (N, 8) into bricks; returns their summaries (N,)."""
+        return kernels.fuse(
+            slots, *masks, model, stamp_ns, self.bricks, self.upkeep, self._blocks
+        )  # fmt: skip
+
+    def drop(self, slots: Slots) -> None:
+        """Take bricks (N,) out."""
+        kernels.drop_slots(slots, self.bricks, self._slots, self._blocks)
+
+    def rows(self, slots: Slots) -> BrickRows:
+        """Copy bricks (N,) out."""
+        b, u = self.bricks, self.upkeep
+        is_dense = b.blocks[slots] != UNIFORM
+        return BrickRows(
+            keys=b.keys[slots],
+            stamps_ns=u.stamps_ns[slots],
+            hits=u.hits[slots],
+            is_dirty=u.is_dirty[slots],
+            uniform=np.where(is_dense, np.int16(0), b.uniform[slots]),
+            is_dense=is_dense,
+            log_odds=b.log_odds[b.blocks[slots[is_dense]]],
+            is_coded=np.zeros(len(slots), np.bool_),
+            codes=np.empty((0, 512), np.uint16),
+            weights=np.empty((0, 512), np.uint8),
+        )
+
+    def put(self, rows: BrickRows) -> tuple[Slots, Slots, NDArray[np.uint8]]:
+        """Set bricks; returns their slots (N,), the new ones among them (M,) and the summaries (N,)."""
+        slots, new = self.take(rows.keys)
+        blocks = np.full(len(rows.keys), UNIFORM, np.int32)
+        blocks[rows.is_dense] = np.arange(len(rows.log_odds), dtype=np.int32)
+        summaries = kernels.store_values(
+            slots, blocks, rows.uniform, rows.log_odds, self.bricks, self.upkeep, self._blocks
+        )
+        self.upkeep.stamps_ns[slots] = rows.stamps_ns
+        self.upkeep.hits[slots] = rows.hits
+        self.upkeep.is_dirty[slots] = rows.is_dirty
+        return slots, new, summaries
+
+    def _reserve(self, count: int) -> None:
+        """Make room for so many more bricks and blocks."""
+        missing = count - int(self._slots.counts[0])
+        if missing > 0:
+            capacity = grown(len(self._slots.rows), missing)
+            b, u = self.bricks, self.upkeep
+            self.bricks = b._replace(
+                keys=enlarged(b.keys, capacity),
+                blocks=enlarged(b.blocks, capacity),
+                uniform=enlarged(b.uniform, capacity),
+            )
+            self.upkeep = u._replace(
+                **{name: enlarged(getattr(u, name), capacity) for name in u._fields}
+            )
+            self._slots = enlarged_spare(self._slots, capacity)
+            if 2 * capacity > len(b.table_keys):
+                self._rehash(2 * capacity)
+        missing = count - int(self._blocks.counts[0])
+        if missing > 0:
+            capacity = grown(len(self._blocks.rows), missing)
+            self.bricks = self.bricks._replace(log_odds=enlarged(self.bricks.log_odds, capacity))
+            self._blocks = enlarged_spare(self._blocks, capacity)
+
+    def _rehash(self, capacity: int) -> None:
+        slots = self.bricks.table_slots[self.bricks.table_keys != EMPTY]
+        table_keys, table_slots = _new_table(capacity)
+        kernels.rehash(slots, self.bricks.keys, table_keys, table_slots)
+        self.bricks = self.bricks._replace(table_keys=table_keys, table_slots=table_slots)
+
+
+def new_spare() -> Spare:
+    """Return an empty stack."""
+    return Spare(np.empty(0, np.int32), np.zeros(2, np.int64))
+
+
+def enlarged_spare(spare: Spare, capacity: int) -> Spare:
+    """Return the stack with the rows of an array that grew, the lowest on top."""
+    count, used = spare.counts
+    new = np.arange(capacity - 1, len(spare.rows) - 1, -1, dtype=np.int32)
+    rows = np.concatenate([new, spare.rows[:count]])  # rows that were used before are used first
+    return Spare(enlarged(rows, capacity), np.array([len(rows), used]))
+
+
+def enlarged(array: NDArray[Scalar], capacity: int) -> NDArray[Scalar]:
+    """Return a longer copy; what is behind it is not initialised, and not in memory until it is written."""
+    longer = np.empty((capacity, *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
+
+
+def grown(capacity: int, missing: int) -> int:
+    """Return the capacity to grow to, so that growing costs little a brick."""
+    return max(64, int(GROWTH * capacity), capacity + missing)
+
+
+def _new_table(at_least: int) -> tuple[Keys, Slots]:
+    capacity = 1 << (at_least - 1).bit_length()
+    return np.full(capacity, EMPTY, np.int64), np.zeros(capacity, np.int32)

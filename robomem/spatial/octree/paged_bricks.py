@@ -1,0 +1,234 @@
+"""Bricks and the nodes above them, in memory as far as the budget goes and on disk beyond it.
+
+What goes and comes is a region, 4x4x4 bricks below one node. The nodes of regions stay in memory, with
+what they know of the space below, so most questions need nothing from the disk.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robomem.spatial.octree.brick_pool import BLOCK_BYTES, BrickPool
+from robomem.spatial.octree.inner_nodes import InnerNodes
+from robomem.spatial.octree.kernels.layout import Bricks, Nodes
+from robomem.spatial.octree.kernels.morton import Keys
+from robomem.spatial.octree.spill import Spill
+from robomem.spatial.octree.values import MapDelta
+from robomem.store.brick_files import Region
+from robomem.store.bricks import REGION_BITS, BrickRows, RegionSummaries
+
+REGION_BRICKS = 1 << REGION_BITS
+BLOCK_SHARE, SLOT_SHARE = 0.80, 0.12  # of the budget; the rest is for the nodes
+SLOT_BYTES = 90  # what a brick takes without its block: arrays, and a quarter-full hash table
+BATCH = 2048  # bricks
+
+
+class Home(Protocol):
+    """Where the regions are that are not in memory and did not change since they were written."""
+
+    def regions(self) -> RegionSummaries:
+        """Return what is known of every region."""
+
+    def read(self, region_key: int) -> BrickRows:
+        """Return all bricks of a region."""
+
+
+class PagedBricks:
+    """The octree's bricks by key.
+
+    `bricks` and `nodes` are what kernels are given; a region that they need and that is not there is
+    PAGED in `nodes.children`, and comes into memory by `load`.
+    """
+
+    def __init__(
+        self,
+        *,
+        budget_bytes: int | None = None,
+        home: Home | None = None,
+        spill: Spill | None = None,
+    ) -> None:
+        self._pool, self._nodes = BrickPool(), InnerNodes()
+        self._home, self._spill = home, spill or Spill()
+        self._max_blocks = self._max_slots = None
+        self._seen: dict[int, None] = {}  # regions in memory, the least recently seen first
+        self._paged = 0
+        if budget_bytes is not None:
+            self._max_blocks = int(BLOCK_SHARE * budget_bytes / BLOCK_BYTES)
+            self._max_slots = int(SLOT_SHARE * budget_bytes / SLOT_BYTES)
+            self._pool = BrickPool(slots=self._max_slots, blocks=self._max_blocks)
+        if home is not None:
+            regions = home.regions()
+            self._nodes.hang_paged(regions, self._pool.upkeep)
+            self._paged = len(regions.keys)
+
+    @property
+    def bricks(self) -> Bricks:
+        """The arrays of the bricks in memory."""
+        return self._pool.bricks
+
+    @property
+    def nodes(self) -> Nodes:
+        """The arrays of the nodes."""
+        return self._nodes.nodes
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is in memory."""
+        return self._paged == 0
+
+    @property
+    def memory_bytes(self) -> int:
+        """What all of it takes in memory."""
+        return self._pool.memory_bytes + self._nodes.memory_bytes
+
+    def bricks_in_memory(self) -> int:
+        """Count the bricks in memory."""
+        return len(self._pool)
+
+    def fuse(self, delta: MapDelta, model: tuple[int, int, int, int], *, stamp_ns: int) -> None:
+        """Fuse a scan."""
+        for wanted in self._parts(delta.keys):
+            slots, new = self._pool.take(delta.keys[wanted])
+            self._hang(new)
+            masks = delta.hit[wanted], delta.free[wanted]
+            self._tell(slots, self._pool.fuse(slots, masks, model, stamp_ns))
+
+    def put(self, rows: BrickRows) -> None:
+        """Set bricks, whatever they were."""
+        for wanted in self._parts(rows.keys):
+            self._put(rows.select(wanted))
+
+    def load(self, region_keys: Keys) -> Iterator[Keys]:
+        """Yield regions (unique, in order) in groups that are in memory together, with room to grow."""
+        if self._max_blocks is None and self.is_whole:
+            yield region_keys
+            return
+        group = len(region_keys) if self._max_blocks is None else self._group
+        for first in range(0, len(region_keys), max(1, group)):
+            part = region_keys[first : first + group]
+            self._fetch(part)
+            yield part
+
+    def is_paged(self, region_keys: Keys) -> NDArray[np.bool_]:
+        """Tell which regions (N,) are on disk only."""
+        return self._nodes.is_paged(self._nodes.find_regions(region_keys))
+
+    def each(self) -> Iterator[BrickRows]:
+        """Yield all bricks by key, some at a time; none comes into memory by it."""
+        if self.is_whole:
+            slots = self._pool.slots()
+            for first in range(0, len(slots), BATCH):
+                yield self._pool.rows(slots[first : first + BATCH])
+            return
+        for key, row in self._each_region():
+            yield self._rows_of(key, row)
+
+    def regions(self) -> Iterator[Region]:
+        """Yield every region with all of its bricks, in order."""
+        for key, row in self._each_region():
+            yield Region(self._nodes.summaries(row), self._rows_of(key, row))
+
+    def changed(self) -> Iterator[Region]:
+        """Yield the regions with bricks that changed since `settle`, and those bricks, in order."""
+        slots = self._pool.slots()
+        dirty = slots[self._pool.upkeep.is_dirty[slots]]
+        changed = set((self._pool.bricks.keys[dirty] >> REGION_BITS).tolist())
+        for key in sorted(changed.union(self._spill.keys())):
+            row = self._nodes.find_regions(np.array([key]))
+            rows = self._rows_of(key, row)
+            yield Region(self._nodes.summaries(row), rows.select(rows.is_dirty))
+
+    def settle(self, home: Home) -> None:
+        """Take note that everything is in these files now."""
+        self._home = home
+        self._pool.upkeep.is_dirty[:] = False
+        self._spill.clear()
+
+    @property
+    def _group(self) -> int:
+        """How many regions can be worked on at once."""
+        assert self._max_blocks is not None
+        assert self._max_slots is not None
+        return max(1, min(self._max_blocks, self._max_slots) // REGION_BRICKS // 2)
+
+    def _parts(self, keys: Keys) -> Iterator[NDArray[np.bool_] | slice]:
+        """Select from bricks (N,) those of regions that are in memory together."""
+        if self._max_blocks is None and self.is_whole:
+            yield slice(None)
+            return
+        regions = keys >> REGION_BITS
+        for part in self.load(np.unique(regions)):
+            yield np.isin(regions, part)
+
+    def _fetch(self, region_keys: Keys) -> None:
+        """Bring regions into memory, and make room for them to become full."""
+        for key in region_keys.tolist():
+            self._seen.pop(key, None)
+        self._make_room(len(region_keys) * REGION_BRICKS)
+        self._seen.update(dict.fromkeys(region_keys.tolist()))
+        rows = self._nodes.find_regions(region_keys)
+        is_paged = self._nodes.is_paged(rows)
+        for key, row in zip(region_keys[is_paged].tolist(), rows[is_paged].tolist(), strict=True):
+            bricks = self._read(key)
+            if key in self._spill:
+                self._spill.take(key)
+            self._nodes.expect(row)
+            self._paged -= 1
+            self._put(bricks)
+
+    def _make_room(self, bricks: int) -> None:
+        """Let the least recently seen regions go until so many bricks fit in."""
+        if self._max_blocks is None or self._max_slots is None:
+            return
+        while self._seen and (
+            self._pool.blocks_used + bricks > self._max_blocks
+            or len(self._pool) + bricks > self._max_slots
+        ):
+            key = next(iter(self._seen))
+            del self._seen[key]
+            self._evict(key)
+
+    def _evict(self, key: int) -> None:
+        row = int(self._nodes.find_regions(np.array([key]))[0])
+        if row < 0:
+            return  # it was asked for, and is not known
+        slots = self._nodes.bricks_below(row)
+        if not len(slots):
+            return
+        rows = self._pool.rows(slots)
+        if rows.is_dirty.any():
+            self._spill.put(key, rows)
+        self._pool.drop(slots)
+        self._nodes.unhang(row)
+        self._paged += 1
+
+    def _put(self, rows: BrickRows) -> None:
+        slots, new, summaries = self._pool.put(rows)
+        self._hang(new)
+        self._tell(slots, summaries)
+
+    def _hang(self, new: NDArray[np.int32]) -> None:
+        if len(new):
+            self._nodes.hang(new, self._pool.bricks, self._pool.upkeep)
+
+    def _tell(self, slots: NDArray[np.int32], summaries: NDArray[np.uint8]) -> None:
+        self._nodes.propagate(slots, summaries, self._pool.bricks, self._pool.upkeep)
+
+    def _each_region(self) -> Iterator[tuple[int, NDArray[np.int32]]]:
+        rows = self._nodes.region_rows()
+        for key, row in zip(self._nodes.nodes.keys[rows].tolist(), rows, strict=True):
+            yield key, np.array([row])
+
+    def _rows_of(self, key: int, row: NDArray[np.int32]) -> BrickRows:
+        if self._nodes.is_paged(row)[0]:
+            return self._read(key)
+        return self._pool.rows(self._nodes.bricks_below(int(row[0])))
+
+    def _read(self, key: int) -> BrickRows:
+        """Return a region from the disk."""
+        if key in self._spill:
+            return self._spill.read(key)
+        assert self._home is not None, "a region that is paged is somewhere"
+        return self._home.read(key)
