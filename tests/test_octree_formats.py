@@ -1,5 +1,6 @@
 """The map in others' files: against OctoMap itself, trimesh, and the rules of nav2's map server."""
 
+import json
 import struct
 from itertools import product
 
@@ -9,13 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from robomem.cli import main
+from robomem.cli.parser import EXPORT_SUFFIXES
 from robomem.errors import DataError, FormatError, Reason
+from robomem.memory import Memory
 from robomem.spatial.octree import OccupancyGrid
 from robomem.spatial.octree.formats import nav2, octomap, ply
+from robomem.spatial.octree.formats.octomap import read
 from robomem.spatial.octree.kernels import morton
+from robomem.spatial.octree.values import UNITS_PER_LOG_ODD as UNITS
 from tests.golden.make_octomap import FOLDER, contents, octomap_of
+from tests.worlds import wall_observation
 
-UNITS = 1000
 OT, BT = FOLDER / "octomap.ot", FOLDER / "octomap.bt"
 
 
@@ -51,10 +57,6 @@ def most_likely(values):
     return {voxel: 3511 if value >= 0 else -2000 for voxel, value in values.items()}
 
 
-def read(path, **kwargs):
-    return octomap.read(path, units_per_log_odd=UNITS, **kwargs)
-
-
 def contents_of(path):
     file = read(path)
     return voxels_of(file.keys, file.log_odds)
@@ -62,13 +64,7 @@ def contents_of(path):
 
 def write(path, values, resolution_m=0.1):
     keys, log_odds = bricks_of(values)
-    octomap.write(
-        path,
-        keys=keys,
-        log_odds=log_odds,
-        units_per_log_odd=UNITS,
-        resolution_m=resolution_m,
-    )
+    octomap.write(path, keys=keys, log_odds=log_odds, resolution_m=resolution_m)
     return path
 
 
@@ -187,13 +183,7 @@ def test_the_order_of_the_bricks_does_not_matter(rng, tmp_path):
     order = rng.permutation(len(keys))
 
     for name, rows in (("a.ot", slice(None)), ("b.ot", order)):
-        octomap.write(
-            tmp_path / name,
-            keys=keys[rows],
-            log_odds=log_odds[rows],
-            units_per_log_odd=UNITS,
-            resolution_m=0.1,
-        )
+        octomap.write(tmp_path / name, keys=keys[rows], log_odds=log_odds[rows], resolution_m=0.1)
 
     assert (tmp_path / "a.ot").read_bytes() == (tmp_path / "b.ot").read_bytes()
 
@@ -352,7 +342,7 @@ def test_a_wrong_map_is_not_written(change, hint, tmp_path):
     path = tmp_path / given.pop("path", "map.ot")
 
     with pytest.raises(DataError, match=hint):
-        octomap.write(path, units_per_log_odd=UNITS, **given)
+        octomap.write(path, **given)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -656,3 +646,166 @@ def test_a_cut_or_boundless_image_is_refused(tmp_path):
         with pytest.raises(FormatError) as caught:
             nav2.read_nav2(write_pair(tmp_path, "map.png"))
         assert caught.value.reason == Reason.IMAGE_CORRUPT
+
+
+# ---- robomem export ---------------------------------------------------------------------------
+
+SIZE_M = 0.05
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """Remember a wall across x = 3 m from 1 m above the floor."""
+    path = tmp_path_factory.mktemp("export") / "house.rmem"
+    with Memory.open(path, "w") as memory:
+        for step in range(3):
+            memory.observe(wall_observation(step))
+    return path
+
+
+@pytest.fixture(scope="module")
+def truth(house):
+    """Return the known voxels of the map, each with its log-odds in units."""
+    with Memory.open(house, "r") as memory:
+        points = np.concatenate([memory.map.occupied(), memory.map.free()])
+        units = np.rint(UNITS * memory.map.log_odds(points)).astype(int)
+    voxels = np.floor(points / SIZE_M).astype(int)
+    return dict(zip(map(tuple, voxels.tolist()), units.tolist(), strict=True))
+
+
+@pytest.fixture
+def export(house, tmp_path, capsys):
+    """Run the command on the house; returns what it said as JSON and the path."""
+
+    def run(name, *options):
+        path = tmp_path / name
+        assert main(["export", str(house), "-o", str(path), "--json", *options]) == 0
+        return json.loads(capsys.readouterr().out), path
+
+    return run
+
+
+def test_the_map_is_exported_to_octomap(export, truth):
+    told_exact, exact = export("house.ot")
+    told_likely, likely = export("house.bt")
+
+    assert contents_of(exact) == truth
+    assert contents_of(likely) == {v: 3511 if units > 0 else -2000 for v, units in truth.items()}
+    assert read(exact).resolution_m == SIZE_M
+    for told, path in ((told_exact, exact), (told_likely, likely)):
+        assert (told["schema"], told["files"], told["unit"]) == (1, [str(path)], "voxels")
+        assert told["occupied"] == sum(units > 0 for units in truth.values())
+        assert told["free"] == sum(units < 0 for units in truth.values())
+        assert told["bytes"] == path.stat().st_size
+
+
+def test_only_what_lies_between_two_heights_is_exported(export, truth):
+    heights = ("--z-min", "-0.1", "--z-max", "0.52")
+    part = {voxel: units for voxel, units in truth.items() if -2 <= voxel[2] <= 10}
+
+    told, exact = export("house.ot", *heights)
+    _, cloud = export("house.ply", *heights)
+
+    assert contents_of(exact) == part
+    assert (told["z_min_m"], told["z_max_m"]) == (-0.1, 0.52)
+    points = np.floor(ply.read_ply(cloud).points / SIZE_M).astype(int)
+    assert set(map(tuple, points.tolist())) == {v for v, units in part.items() if units > 0}
+
+
+def test_the_occupied_voxels_are_exported_as_points(export, truth):
+    told, path = export("house.ply")
+
+    cloud = ply.read_ply(path)
+    voxels = np.floor(cloud.points / SIZE_M).astype(int)
+    units = np.rint(UNITS * cloud.log_odds).astype(int)
+    assert dict(zip(map(tuple, voxels.tolist()), units.tolist(), strict=True)) == {
+        voxel: units for voxel, units in truth.items() if units > 0
+    }
+    assert (told["unit"], told["occupied"], told["free"]) == ("points", len(cloud.points), 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "lowest", "highest"), [((), 2, 23), (("--z-min", "0", "--z-max", "0.05"), 0, 0)]
+)
+def test_a_floor_map_is_exported_for_nav2(options, lowest, highest, export, truth):
+    told, path = export("house.yaml", *options)
+
+    grid = nav2.read_nav2(path)
+    assert told["files"] == [str(path), str(path.with_suffix(".pgm"))]
+    seen = {}
+    for (x, y, z), units in truth.items():
+        if lowest <= z <= highest:
+            seen[x, y] = seen.get((x, y), False) or units > 0
+    column, row = np.rint(np.array(grid.origin_map) / SIZE_M).astype(int)
+    rows, columns = np.nonzero(grid.values >= 0)
+    cells = zip((columns + column).tolist(), (rows + row).tolist(), strict=True)
+    values = (grid.values[rows, columns] == 100).tolist()
+    assert dict(zip(cells, values, strict=True)) == seen
+    assert (told["occupied"], told["free"]) == (sum(values), len(values) - sum(values))
+
+
+def test_what_was_exported_is_said_in_words(house, tmp_path, capsys):
+    path = tmp_path / "house.yaml"
+
+    assert main(["export", str(house), "-o", str(path)]) == 0
+
+    said = capsys.readouterr().out
+    assert f"wrote    {path}, {path.with_suffix('.pgm')}\n" in said
+    assert "heights  from 0.1 to 1.2 m\n" in said
+    assert " occupied, " in said
+
+
+@pytest.mark.parametrize(
+    ("options", "rc", "hint"),
+    [
+        (("-o", "map.pcd"), 2, "expected a file called .bt, .ot, .ply, .yaml, got 'map.pcd'"),
+        (("-o", ".bt"), 2, "expected a file called"),
+        ((), 2, "-o"),
+        (("-o", "map.bt", "--z-min", "low"), 2, "expected metres in map, got 'low'"),
+        (("-o", "map.bt", "--z-max", "nan"), 2, "expected metres in map"),
+        (("-o", "map.yaml", "--z-max", "1e300"), 2, "expected metres in map"),
+        (("-o", "map.yaml", "--z-min", "2"), 2, "--z-min 2 is not below --z-max 1.2"),
+    ],
+)
+def test_a_wrong_export_is_one_line(options, rc, hint, house, capsys, monkeypatch):
+    monkeypatch.chdir(house.parent)
+
+    try:
+        code = main(["export", str(house), *options])
+    except SystemExit as err:
+        code = err.code
+
+    said = capsys.readouterr()
+    assert (code, said.out) == (rc, "")
+    assert said.err.startswith("robomem: ")
+    assert said.err.count("\n") == 1
+    assert hint in said.err
+    assert [path.name for path in house.parent.iterdir()] == ["house.rmem"]
+
+
+def test_a_place_that_cannot_be_written_to_is_a_store_error(house, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+
+    assert main(["export", str(house), "-o", str(tmp_path / "file" / "map.ot")]) == 4
+    assert "check the path, its permissions" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_memory_that_is_not_there_cannot_be_exported(tmp_path, capsys):
+    assert main(["export", str(tmp_path / "absent"), "-o", str(tmp_path / "map.bt")]) == 4
+    assert "absent does not exist" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_memory_of_nothing_is_an_empty_map_and_no_floor_map(tmp_path, capsys):
+    Memory.open(tmp_path / "new.rmem", "w").close()
+
+    codes = [
+        main(["export", str(tmp_path / "new.rmem"), "-o", str(tmp_path / f"map{suffix}")])
+        for suffix in EXPORT_SUFFIXES
+    ]
+
+    assert codes == [0, 0, 0, 3]
+    assert "nothing is known at these heights" in capsys.readouterr().err
+    assert contents_of(tmp_path / "map.ot") == contents_of(tmp_path / "map.bt") == {}
+    assert not (tmp_path / "map.yaml").exists()

@@ -3,6 +3,7 @@
 import argparse
 import re
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 from typing import Never
 
 from robomem import __version__
@@ -17,6 +18,15 @@ questions it understands, in many wordings:
   what was I told about the keys?
 
 exit code: 0 answered, 1 nothing found, 2 not understood"""
+
+EXPORT_SUFFIXES = (".bt", ".ot", ".ply", ".yaml")
+EXPORTS = """\
+the suffix of FILE says what is written:
+  .bt    OctoMap, whether a voxel is occupied or free
+  .ot    OctoMap, with log-odds
+  .ply   the occupied voxels as points, with log_odds
+  .yaml  a floor map for nav2, its .pgm beside it; of the heights that the memory plans routes in"""
+MAX_HEIGHT_M = 1e6
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,7 +63,15 @@ def _build() -> argparse.ArgumentParser:
     _add_common(parser)
     parser.set_defaults(debug=False, quiet=False, verbose=0)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_replay, _add_ask, _add_recall, _add_info, _add_forget, _add_doctor):
+    for add in (
+        _add_replay,
+        _add_ask,
+        _add_recall,
+        _add_info,
+        _add_export,
+        _add_forget,
+        _add_doctor,
+    ):
         command = add(commands.add_parser)
         command.add_argument("--json", action="store_true", help="print one JSON object")
         _add_common(command)
@@ -125,6 +143,17 @@ def _add_info(add: _Add) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_export(add: _Add) -> argparse.ArgumentParser:
+    parser = _command(add, "export", "write the map as a file that others read", epilog=EXPORTS)
+    _add_memory(parser)
+    parser.add_argument(
+        "-o", dest="file", metavar="FILE", required=True, type=_export_file, help="what to write"
+    )
+    parser.add_argument("--z-min", metavar="M", type=_height, help="only what is above, metres")
+    parser.add_argument("--z-max", metavar="M", type=_height, help="only what is below, metres")
+    return parser
+
+
 def _add_forget(add: _Add) -> argparse.ArgumentParser:
     parser = _command(add, "forget", "erase things for good, with their events and images")
     _add_memory(parser)
@@ -153,3 +182,21 @@ def _coordinates(text: str) -> tuple[float, ...]:
     if len(point) not in (2, 3):
         raise argparse.ArgumentTypeError(f"expected x,y or x,y,z in metres, got {text!r}")
     return point
+
+
+def _export_file(text: str) -> str:
+    if PurePath(text).suffix not in EXPORT_SUFFIXES:
+        raise argparse.ArgumentTypeError(
+            f"expected a file called {', '.join(EXPORT_SUFFIXES)}, got {text!r}"
+        )
+    return text
+
+
+def _height(text: str) -> float:
+    try:
+        height_m = float(text)
+    except ValueError:
+        height_m = float("nan")
+    if not abs(height_m) <= MAX_HEIGHT_M:  # nor NaN
+        raise argparse.ArgumentTypeError(f"expected metres in map, got {text!r}")
+    return height_m

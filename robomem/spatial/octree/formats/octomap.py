@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from robomem.errors import DataError, FormatError, Reason
 from robomem.spatial.octree.kernels import octomap as kernels
 from robomem.spatial.octree.kernels.morton import EMPTY, Keys, LogOdds
+from robomem.spatial.octree.values import UNITS_PER_LOG_ODD
 from robomem.store.folder import write_atomically
 
 MAX_BRICKS = 1 << 20  # of 8x8x8 voxels, 1 GiB: a leaf near the root stands for terabytes
@@ -23,7 +24,7 @@ MAX_HEADER_BYTES = 1 << 16
 MIN_RESOLUTION_M, MAX_RESOLUTION_M = 1e-4, 1e4
 SUFFIXES = (".bt", ".ot")
 # What OctoMap takes a free and an occupied leaf of .bt for: the clamping probabilities it starts with.
-_LOG_ODDS_FREE, _LOG_ODDS_OCCUPIED = (math.log(p / (1 - p)) for p in (0.1192, 0.971))
+_FREE, _OCCUPIED = (round(UNITS_PER_LOG_ODD * math.log(p / (1 - p))) for p in (0.1192, 0.971))
 _NODE_BYTES = {"OcTree": 5, "OcTreeStamped": 5, "ColorOcTree": 8}  # in .ot; stamps are not written
 _HEADER = re.compile(
     rb"# Octomap OcTree (binary )?file[^\n]*\n(.*?)^data[^\n]*\n", re.DOTALL | re.MULTILINE
@@ -44,7 +45,7 @@ class OctomapFile:
     Attributes:
         resolution_m: The edge of a voxel.
         keys: Morton keys of the bricks, (N,) int64, each once, in OctoMap's order.
-        log_odds: Their values, (N, 512) int16 in the units asked for; 0 is unknown.
+        log_odds: Their values, (N, 512) int16, UNITS_PER_LOG_ODD are 1; 0 is unknown.
     """
 
     resolution_m: float
@@ -52,16 +53,13 @@ class OctomapFile:
     log_odds: LogOdds
 
 
-def write(
-    path: Path, *, keys: Keys, log_odds: LogOdds, units_per_log_odd: int, resolution_m: float
-) -> None:
+def write(path: Path, *, keys: Keys, log_odds: LogOdds, resolution_m: float) -> None:
     """Write a map for OctoMap, pruned as it prunes: eight equal leaves are one. Whole or not at all.
 
     Args:
         path: Its suffix, .bt or .ot, picks the format.
         keys: Morton keys of the bricks, (N,) int64, each once, in any order.
-        log_odds: Their values, (N, 512) int16; 0 is unknown.
-        units_per_log_odd: How many units of `log_odds` are 1.
+        log_odds: Their values, (N, 512) int16, UNITS_PER_LOG_ODD are 1; 0 is unknown.
         resolution_m: The edge of a voxel.
 
     Raises:
@@ -78,21 +76,19 @@ def write(
         raise DataError("a brick comes twice: expected every key once")
     is_binary = path.suffix == ".bt"
     most_nodes = np.count_nonzero(log_odds) + kernels.MOST_INNER_NODES * len(keys)
-    stream = np.empty(
-        kernels.OT_NODE_BYTES * most_nodes, np.uint8
-    )  # what is unused is never touched
+    room = np.empty(kernels.OT_NODE_BYTES * most_nodes, np.uint8)  # what is not used is not touched
     start, nodes = kernels.write_nodes(
-        codes, rows, np.ascontiguousarray(log_odds), float(units_per_log_odd), is_binary, stream
+        codes, rows, np.ascontiguousarray(log_odds), float(UNITS_PER_LOG_ODD), is_binary, room
     )
     header = (
         f"# Octomap OcTree {'binary ' if is_binary else ''}file\n"
         "# (feel free to add / change comments, but leave the first line as it is!)\n#\n"
         f"id OcTree\nsize {nodes}\nres {float(resolution_m)!r}\ndata\n"
     )
-    write_atomically(path, header.encode() + stream[start:].tobytes())
+    write_atomically(path, header.encode() + room[start:].tobytes())
 
 
-def read(path: Path, *, units_per_log_odd: int, max_bricks: int = MAX_BRICKS) -> OctomapFile:
+def read(path: Path, *, max_bricks: int = MAX_BRICKS) -> OctomapFile:
     """Read a map of OctoMap, `.ot` or `.bt` by its first line; pruned leaves become voxels again.
 
     Values are rounded to a unit and clipped to int16; those of `.bt` are the clamps OctoMap starts with,
@@ -100,7 +96,6 @@ def read(path: Path, *, units_per_log_odd: int, max_bricks: int = MAX_BRICKS) ->
 
     Args:
         path: The file.
-        units_per_log_odd: How many units of the returned log-odds are 1.
         max_bricks: A map of more bricks is refused before anything is allocated for it.
 
     Raises:
@@ -112,14 +107,13 @@ def read(path: Path, *, units_per_log_odd: int, max_bricks: int = MAX_BRICKS) ->
         raise FormatError(f"{path} cannot be read: {err}") from err
     header = _parse_header(data, path)
     stream = np.frombuffer(data, np.uint8)[header.start :]
-    free, occupied = (round(units_per_log_odd * x) for x in (_LOG_ODDS_FREE, _LOG_ODDS_OCCUPIED))
     walk = partial(
         kernels.read_nodes,
         stream,
         header.node_bytes,
-        float(units_per_log_odd),
-        free,
-        occupied,
+        float(UNITS_PER_LOG_ODD),
+        _FREE,
+        _OCCUPIED,
         max_bricks,
     )
     codes, log_odds = np.empty(0, np.int64), np.empty((0, 512), np.int16)
