@@ -332,6 +332,47 @@ def test_wrong_settings_are_named(wrong):
         Octree(**wrong)
 
 
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("budget_bytes", [None, 1 << 20])
+def test_what_things_are_is_fused_kept_and_found(rng, tmp_path, budget_bytes):
+    octree, kinds = Octree(0.1, budget_bytes=budget_bytes), unit(rng.normal(size=(2, 32)))
+    points, origin = scan(rng, 500)
+    points = points[np.linalg.norm(points - origin, axis=1) < 3]
+    truth = (points[:, 0] > 0).astype(int)
+    add(octree, points, origin)
+
+    for view in range(5):
+        mistaken = truth if view != 2 else 1 - truth
+        octree.label(points, unit(kinds[mistaken] + 0.02 * rng.normal(size=(len(points), 32))))
+
+    found = octree.embeddings(points)
+    is_plain = np.abs(points[:, 0]) > 0.1  # not in a voxel of both kinds
+    assert (np.einsum("nd,nd->n", found, kinds[truth])[is_plain] > 0.95).all()
+    assert not octree.embeddings([[9, 9, 9], [np.nan, 0, 0]]).any()
+    assert cells(octree.similar(kinds[1])) >= cells(points[is_plain & (truth == 1)])
+    assert not cells(octree.similar(kinds[1])) & cells(points[is_plain & (truth == 0)])
+    octree.save(tmp_path / "map.brk")
+    loaded = Octree.load(tmp_path / "map.brk", budget_bytes=budget_bytes)
+    assert loaded.digest() == octree.digest()
+    np.testing.assert_array_equal(loaded.embeddings(points), found)
+
+
+def test_embeddings_of_another_size_are_refused_and_change_nothing(rng):
+    octree, (points, origin) = Octree(0.1), scan(rng)
+    add(octree, points, origin)
+    octree.label(points, unit(rng.normal(size=8)))
+    before = octree.digest()
+
+    for wrong in (unit(np.ones(9)), np.ones(8), np.full(8, np.nan), unit(np.ones((3, 8)))):
+        with pytest.raises(DataError):
+            octree.label(points, wrong)
+
+    assert octree.digest() == before
+
+
 def test_a_slice_is_occupied_where_anything_in_it_is(rng):
     octree = Octree(0.1)
     add(octree, *scan(rng, 2000))

@@ -104,7 +104,8 @@ class StoredMap:
             (self._path / old).unlink(missing_ok=True)
 
     def _write(self, name: str, regions: Iterable[Region]) -> None:
-        brick_files.write(self._path / name, regions, resolution_m=self._config.voxel_size_m)
+        size_m, extra = self._config.voxel_size_m, self.octree.extra
+        brick_files.write(self._path / name, regions, resolution_m=size_m, extra=extra)
 
     def _read(self) -> None:
         with self._records.snapshot():

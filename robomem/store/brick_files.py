@@ -121,6 +121,11 @@ class BrickFiles:
     def __init__(self, files: Iterable[BrickFile] = ()) -> None:
         self.files = list(files)
 
+    @property
+    def extra(self) -> bytes:
+        """What the newest file says of the whole map."""
+        return self.files[-1].extra if self.files else b""
+
     def regions(self) -> RegionSummaries:
         """Return what the newest file that has a region knows of it, by key."""
         parts = [file.regions() for file in self.files]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,21 +86,26 @@ class BrickRows:
         return whole.select(len(whole) - 1 - last)
 
     @classmethod
-    def from_values(
-        cls, keys: Keys, log_odds: NDArray[np.int16], *, stamps_ns: NDArray[np.int64] | None = None
-    ) -> Self:
-        """Return bricks with the values (N, 512); they count as changed, and as never hit."""
+    def without_codes(cls, **columns: Any) -> Self:
+        """Return bricks of which no voxel has a code, from their other columns."""
         return cls(
+            **columns,
+            is_coded=np.zeros(len(columns["keys"]), np.bool_),
+            codes=np.empty((0, 512), np.uint16),
+            weights=np.empty((0, 512), np.uint8),
+        )
+
+    @classmethod
+    def from_values(cls, keys: Keys, log_odds: NDArray[np.int16]) -> Self:
+        """Return bricks with the values (N, 512); they count as changed, and as never seen or hit."""
+        return cls.without_codes(
             keys=keys,
-            stamps_ns=np.zeros(len(keys), np.int64) if stamps_ns is None else stamps_ns,
+            stamps_ns=np.zeros(len(keys), np.int64),
             hits=np.zeros(len(keys), np.uint32),
             is_dirty=np.ones(len(keys), np.bool_),
             uniform=np.zeros(len(keys), np.int16),
             is_dense=np.ones(len(keys), np.bool_),
             log_odds=log_odds,
-            is_coded=np.zeros(len(keys), np.bool_),
-            codes=np.empty((0, 512), np.uint16),
-            weights=np.empty((0, 512), np.uint8),
         )
 
 

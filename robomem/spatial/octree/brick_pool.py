@@ -83,10 +83,10 @@ class BrickPool:
         kernels.drop_slots(slots, self.bricks, self._slots, self._blocks)
 
     def rows(self, slots: Slots) -> BrickRows:
-        """Copy bricks (N,) out."""
+        """Copy bricks (N,) out; codes are not kept here."""
         b, u = self.bricks, self.upkeep
         is_dense = b.blocks[slots] != UNIFORM
-        return BrickRows(
+        return BrickRows.without_codes(
             keys=b.keys[slots],
             stamps_ns=u.stamps_ns[slots],
             hits=u.hits[slots],
@@ -94,9 +94,6 @@ class BrickPool:
             uniform=np.where(is_dense, np.int16(0), b.uniform[slots]),
             is_dense=is_dense,
             log_odds=b.log_odds[b.blocks[slots[is_dense]]],
-            is_coded=np.zeros(len(slots), np.bool_),
-            codes=np.empty((0, 512), np.uint16),
-            weights=np.empty((0, 512), np.uint8),
         )
 
     def put(self, rows: BrickRows) -> tuple[Slots, Slots, NDArray[np.uint8]]:

@@ -130,6 +130,10 @@ class Codebook:
             )
         self._add(rows, scales)
 
+    def forget_since(self, count: int) -> None:
+        """Take back the codes that were born since there were so many; no voxel may carry them."""
+        self._count = min(self._count, count)
+
     def to_bytes(self) -> bytes:
         """Return the codebook whole, for a file."""
         rows, scales = self.rows_since(0)

@@ -5,28 +5,37 @@ what they know of the space below, so most questions need nothing from the disk.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robomem.spatial.octree.brick_pool import BLOCK_BYTES, BrickPool
+from robomem.spatial.octree.codebook import Codebook
 from robomem.spatial.octree.inner_nodes import InnerNodes
 from robomem.spatial.octree.kernels.layout import Bricks, Nodes
-from robomem.spatial.octree.kernels.morton import Keys
+from robomem.spatial.octree.kernels.morton import EMPTY, Keys, Slots
+from robomem.spatial.octree.semantic_layer import SemanticBlocks
 from robomem.spatial.octree.spill import Spill
-from robomem.spatial.octree.values import MapDelta
+from robomem.spatial.octree.values import Labels, MapDelta
 from robomem.store.brick_files import Region
 from robomem.store.bricks import REGION_BITS, BrickRows, RegionSummaries
 
 REGION_BRICKS = 1 << REGION_BITS
-BLOCK_SHARE, SLOT_SHARE = 0.80, 0.12  # of the budget; the rest is for the nodes
-SLOT_BYTES = 90  # what a brick takes without its block: arrays, and a quarter-full hash table
+# Of the budget; the rest is for the nodes and the codebook.
+BLOCK_SHARE, SLOT_SHARE, CODE_SHARE = 0.68, 0.10, 0.10
+SLOT_BYTES = 90  # what a brick takes without its blocks: arrays, and a quarter-full hash table
+CODE_BYTES = 3 * 512  # of a brick in which something was named
 BATCH = 2048  # bricks
 
 
 class Home(Protocol):
     """Where the regions are that are not in memory and did not change since they were written."""
+
+    @property
+    def extra(self) -> bytes:
+        """The codebook as bytes, none where nothing was named."""
 
     def regions(self) -> RegionSummaries:
         """Return what is known of every region."""
@@ -51,12 +60,17 @@ class PagedBricks:
     ) -> None:
         self._pool, self._nodes = BrickPool(), InnerNodes()
         self._home, self._spill = home, spill or Spill()
+        self.semantics: SemanticBlocks | None = None
+        if home is not None and home.extra:
+            self.semantics = SemanticBlocks(Codebook.from_bytes(home.extra))
         self._max_blocks = self._max_slots = None
+        self._max_coded = 0
         self._seen: dict[int, None] = {}  # regions in memory, the least recently seen first
         self._paged = 0
         if budget_bytes is not None:
             self._max_blocks = int(BLOCK_SHARE * budget_bytes / BLOCK_BYTES)
             self._max_slots = int(SLOT_SHARE * budget_bytes / SLOT_BYTES)
+            self._max_coded = int(CODE_SHARE * budget_bytes / CODE_BYTES)
             self._pool = BrickPool(slots=self._max_slots, blocks=self._max_blocks)
         if home is not None:
             regions = home.regions()
@@ -81,7 +95,8 @@ class PagedBricks:
     @property
     def memory_bytes(self) -> int:
         """What all of it takes in memory."""
-        return self._pool.memory_bytes + self._nodes.memory_bytes
+        coded = self.semantics.memory_bytes if self.semantics else 0
+        return self._pool.memory_bytes + self._nodes.memory_bytes + coded
 
     def bricks_in_memory(self) -> int:
         """Count the bricks in memory."""
@@ -89,15 +104,27 @@ class PagedBricks:
 
     def fuse(self, delta: MapDelta, model: tuple[int, int, int, int], *, stamp_ns: int) -> None:
         """Fuse a scan."""
-        for wanted in self._parts(delta.keys):
+        for wanted in self.parts(delta.keys):
             slots, new = self._pool.take(delta.keys[wanted])
             self._hang(new)
             masks = delta.hit[wanted], delta.free[wanted]
             self._tell(slots, self._pool.fuse(slots, masks, model, stamp_ns))
 
+    def label(self, labels: Labels) -> None:
+        """Fuse what a view said of which voxel is what; of bricks that are in the map only."""
+        assert self.semantics is not None, "codes come from a codebook"
+        for wanted in self.parts(labels.keys):
+            keys = labels.keys[wanted]
+            slots = self._pool.find(keys)
+            is_known = slots != EMPTY
+            self.semantics.observe(
+                keys[is_known], labels.voxels[wanted][is_known], labels.codes[wanted][is_known]
+            )
+            self._pool.upkeep.is_dirty[slots[is_known]] = True
+
     def put(self, rows: BrickRows) -> None:
         """Set bricks, whatever they were."""
-        for wanted in self._parts(rows.keys):
+        for wanted in self.parts(rows.keys):
             self._put(rows.select(wanted))
 
     def load(self, region_keys: Keys) -> Iterator[Keys]:
@@ -120,7 +147,7 @@ class PagedBricks:
         if self.is_whole:
             slots = self._pool.slots()
             for first in range(0, len(slots), BATCH):
-                yield self._pool.rows(slots[first : first + BATCH])
+                yield self._copy(slots[first : first + BATCH])
             return
         for key, row in self._each_region():
             yield self._rows_of(key, row)
@@ -151,9 +178,12 @@ class PagedBricks:
         """How many regions can be worked on at once."""
         assert self._max_blocks is not None
         assert self._max_slots is not None
-        return max(1, min(self._max_blocks, self._max_slots) // REGION_BRICKS // 2)
+        least = min(self._max_blocks, self._max_slots)
+        if self.semantics is not None:
+            least = min(least, self._max_coded)
+        return max(1, least // REGION_BRICKS // 2)
 
-    def _parts(self, keys: Keys) -> Iterator[NDArray[np.bool_] | slice]:
+    def parts(self, keys: Keys) -> Iterator[NDArray[np.bool_] | slice]:
         """Select from bricks (N,) those of regions that are in memory together."""
         if self._max_blocks is None and self.is_whole:
             yield slice(None)
@@ -185,6 +215,7 @@ class PagedBricks:
         while self._seen and (
             self._pool.blocks_used + bricks > self._max_blocks
             or len(self._pool) + bricks > self._max_slots
+            or (self.semantics is not None and len(self.semantics) + bricks > self._max_coded)
         ):
             key = next(iter(self._seen))
             del self._seen[key]
@@ -197,9 +228,11 @@ class PagedBricks:
         slots = self._nodes.bricks_below(row)
         if not len(slots):
             return
-        rows = self._pool.rows(slots)
+        rows = self._copy(slots)
         if rows.is_dirty.any():
             self._spill.put(key, rows)
+        if self.semantics is not None:
+            self.semantics.drop(rows.keys)
         self._pool.drop(slots)
         self._nodes.unhang(row)
         self._paged += 1
@@ -208,23 +241,35 @@ class PagedBricks:
         slots, new, summaries = self._pool.put(rows)
         self._hang(new)
         self._tell(slots, summaries)
+        if self.semantics is not None:
+            self.semantics.drop(rows.keys[~rows.is_coded])
+            self.semantics.put(rows.keys[rows.is_coded], rows.codes, rows.weights)
 
-    def _hang(self, new: NDArray[np.int32]) -> None:
+    def _hang(self, new: Slots) -> None:
         if len(new):
             self._nodes.hang(new, self._pool.bricks, self._pool.upkeep)
 
-    def _tell(self, slots: NDArray[np.int32], summaries: NDArray[np.uint8]) -> None:
+    def _tell(self, slots: Slots, summaries: NDArray[np.uint8]) -> None:
         self._nodes.propagate(slots, summaries, self._pool.bricks, self._pool.upkeep)
 
-    def _each_region(self) -> Iterator[tuple[int, NDArray[np.int32]]]:
+    def _each_region(self) -> Iterator[tuple[int, Slots]]:
         rows = self._nodes.region_rows()
         for key, row in zip(self._nodes.nodes.keys[rows].tolist(), rows, strict=True):
             yield key, np.array([row])
 
-    def _rows_of(self, key: int, row: NDArray[np.int32]) -> BrickRows:
+    def _rows_of(self, key: int, row: Slots) -> BrickRows:
         if self._nodes.is_paged(row)[0]:
             return self._read(key)
-        return self._pool.rows(self._nodes.bricks_below(int(row[0])))
+        return self._copy(self._nodes.bricks_below(int(row[0])))
+
+    def _copy(self, slots: Slots) -> BrickRows:
+        """Copy bricks (N,) out, with their codes."""
+        rows = self._pool.rows(slots)
+        if self.semantics is None or not len(self.semantics):
+            return rows
+        codes, weights = self.semantics.take(rows.keys)
+        is_coded = np.asarray(codes.any(axis=1))
+        return replace(rows, is_coded=is_coded, codes=codes[is_coded], weights=weights[is_coded])
 
     def _read(self, key: int) -> BrickRows:
         """Return a region from the disk."""

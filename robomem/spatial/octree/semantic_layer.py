@@ -58,12 +58,16 @@ class SemanticBlocks:
 
     def similar(self, embedding: ArrayLike, *, min_similarity: float) -> tuple[Keys, Voxels]:
         """Return the voxels whose code resembles an embedding (D,), by key: keys (M,), voxels (M,)."""
+        is_wanted = self.wanted(embedding, min_similarity=min_similarity)
+        bricks, voxels = semantics.select(self._codes, self._rows, is_wanted)
+        return self._keys[bricks], voxels
+
+    def wanted(self, embedding: ArrayLike, *, min_similarity: float) -> NDArray[np.bool_]:
+        """Tell of every code, 0 first, whether it resembles an embedding (D,) by that cosine or more."""
         if not -1 <= min_similarity <= 1:
             raise QueryError(f"min_similarity {min_similarity}: expected -1 to 1, a cosine")
         is_alike = self.codebook.similarity(embedding) >= min_similarity
-        is_wanted = np.concatenate([[False], is_alike])
-        bricks, voxels = semantics.select(self._codes, self._rows, is_wanted)
-        return self._keys[bricks], voxels
+        return np.concatenate([[False], is_alike])
 
     def take(self, keys: Keys) -> tuple[Codes, Weights]:
         """Return what bricks (N,) hold, for a file: codes (N, 512), weights (N, 512); zeros for no block."""

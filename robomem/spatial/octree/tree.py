@@ -18,13 +18,17 @@ from robomem.checks import (
 )
 from robomem.errors import ConfigError, DataError, Reason
 from robomem.geometry import Points
+from robomem.spatial.octree.codebook import Codebook
 from robomem.spatial.octree.kernels import bricks, morton, trace
 from robomem.spatial.octree.kernels.layout import Nodes
 from robomem.spatial.octree.kernels.morton import EMPTY, KEY_REACH, Keys, LogOdds, Masks
+from robomem.spatial.octree.kernels.semantics import reduce_view
 from robomem.spatial.octree.paged_bricks import Home, PagedBricks
+from robomem.spatial.octree.semantic_layer import SemanticBlocks
 from robomem.spatial.octree.spill import Spill
 from robomem.spatial.octree.values import (
     UNITS_PER_LOG_ODD,
+    Labels,
     MapDelta,
     Mode,
     OccupancyGrid,
@@ -236,6 +240,81 @@ class Octree:
             bricks.project_columns(origins[is_cut], cut.values(), z_first, z_last, corner, values)
         return OccupancyGrid(values, (corner[0] * size, corner[1] * size), size)
 
+    # ---- what things are --------------------------------------------------------------------------
+
+    def label(self, points_map: ArrayLike, embeddings: ArrayLike) -> None:
+        """Say what was seen where, once a view; see `trace_labels`."""
+        self.add_labels(self.trace_labels(points_map, embeddings))
+
+    def trace_labels(self, points_map: ArrayLike, embeddings: ArrayLike) -> Labels:
+        """Return what a view says of which voxel is what, without changing the map.
+
+        Args:
+            points_map: Points on things, (N, 3) metres in map; rows that are not finite are skipped.
+            embeddings: What each is on, (N, D) of unit length; or one for all, (D,).
+
+        Raises:
+            FormatError, DataError: The points or the embeddings have the wrong form or size.
+        """
+        points = checked_points(points_map, "points_map")
+        vectors = np.atleast_2d(np.asarray(embeddings, dtype=np.float32))
+        if len(vectors) not in (1, len(points)):
+            raise DataError(
+                f"{len(points)} points have one embedding each, or one for all: got {len(vectors)}"
+            )
+        codebook = self._codebook(vectors.shape[1])
+        count = len(codebook)
+        codes = np.broadcast_to(codebook.assign(vectors), len(points))
+        rows, scales = codebook.rows_since(count)
+        codebook.forget_since(count)
+        keys, voxels, codes = reduce_view(
+            np.ascontiguousarray(points), np.ascontiguousarray(codes), self.resolution_m
+        )
+        return Labels(keys, voxels, codes, rows, scales)
+
+    def add_labels(self, labels: Labels) -> None:
+        """Fuse what `trace_labels` saw: every view has one vote on every voxel, unknown ones have no code."""
+        codebook = self._codebook(labels.born_rows.shape[1])
+        codebook.append(labels.born_rows, labels.born_scales)
+        self._paged.label(labels)
+
+    def embeddings(self, points_map: ArrayLike) -> NDArray[np.float32]:
+        """Return what is at points (N, 3): embeddings (N, D) of unit length, zeros where nothing was named."""
+        points = np.ascontiguousarray(np.atleast_2d(np.asarray(points_map, dtype=np.float64)))
+        semantics = self._paged.semantics
+        if semantics is None:
+            return np.zeros((len(points), 0), np.float32)
+        keys = morton.brick_keys(points, self.resolution_m)
+        voxels = np.where((keys == EMPTY)[:, None], 0, np.floor(points / self.resolution_m))
+        at = ((voxels.astype(np.int64) & 7) @ (1, 8, 64)).astype(np.int16)
+        codes = np.zeros(len(points), np.uint16)
+        for is_here in self._paged.parts(keys):
+            codes[is_here] = semantics.codes_at(keys[is_here], at[is_here])
+        return semantics.codebook.decode(codes)
+
+    def similar(self, embedding: ArrayLike, *, min_similarity: float = 0.9) -> Points:
+        """Return the centres (N, 3) of the voxels that resemble an embedding (D,) by that cosine or more."""
+        semantics, found = self._paged.semantics, [np.empty((0, 3), np.int64)]
+        if semantics is None:
+            return self._centres_of(found)
+        if self._paged.is_whole:
+            keys, voxels = semantics.similar(embedding, min_similarity=min_similarity)
+            return self._centres_of([_voxels(keys, voxels.astype(np.intp))])
+        is_wanted = semantics.wanted(embedding, min_similarity=min_similarity)
+        for rows in self._paged.each():
+            brick, voxel = np.nonzero(is_wanted[rows.codes])
+            found.append(_voxels(rows.keys[rows.is_coded][brick], voxel))
+        return self._centres_of(found)
+
+    def _codebook(self, dim: int) -> Codebook:
+        """Return the codebook, begun with the first embedding; raises DataError where it has another size."""
+        if self._paged.semantics is None:
+            self._paged.semantics = SemanticBlocks(Codebook(dim))
+        codebook = self._paged.semantics.codebook
+        if codebook.dim != dim:
+            raise DataError(f"this map's embeddings have {codebook.dim} numbers, got {dim}")
+        return codebook
+
     # ---- keeping ----------------------------------------------------------------------------------
 
     def __len__(self) -> int:
@@ -246,6 +325,12 @@ class Octree:
     def memory_bytes(self) -> int:
         """What the map takes in memory."""
         return self._paged.memory_bytes
+
+    @property
+    def extra(self) -> bytes:
+        """The codebook as bytes, for a file; none where nothing was named."""
+        semantics = self._paged.semantics
+        return semantics.codebook.to_bytes() if semantics else b""
 
     @property
     def nodes(self) -> Nodes:
@@ -270,7 +355,8 @@ class Octree:
 
     def save(self, path: str | Path) -> None:
         """Write the whole map to one file, whole or not at all."""
-        brick_files.write(Path(path), self._paged.regions(), resolution_m=self.resolution_m)
+        regions = self._paged.regions()
+        brick_files.write(Path(path), regions, resolution_m=self.resolution_m, extra=self.extra)
 
     @classmethod
     def load(
@@ -301,9 +387,10 @@ class Octree:
 
     def digest(self) -> str:
         """Hash the content: the same bricks give the same digest whatever the order they came in."""
-        columns = [hashlib.blake2b(digest_size=16) for _ in range(4)]
+        columns = [hashlib.blake2b(digest_size=16) for _ in range(7)]
         for rows in self._paged.each():
-            arrays = (rows.keys, rows.stamps_ns, rows.hits, rows.values())
+            coded = (rows.keys[rows.is_coded], rows.codes, rows.weights)
+            arrays = (rows.keys, rows.stamps_ns, rows.hits, rows.values(), *coded)
             for column, array in zip(columns, arrays, strict=True):
                 column.update(np.ascontiguousarray(array).tobytes())
         whole = b"".join(column.digest() for column in columns)
@@ -336,9 +423,17 @@ class Octree:
         for rows in self._paged.each():
             values = rows.values()
             brick, voxel = np.nonzero(values > 0 if positive else values < 0)
-            offsets = np.stack([voxel & 7, (voxel >> 3) & 7, voxel >> 6], axis=-1)
-            parts.append(morton.brick_origins(rows.keys)[brick] + offsets)
-        return np.asarray((np.concatenate(parts) + 0.5) * self.resolution_m, dtype=np.float64)
+            parts.append(_voxels(rows.keys[brick], voxel))
+        return self._centres_of(parts)
+
+    def _centres_of(self, voxels: list[NDArray[np.int64]]) -> Points:
+        return np.asarray((np.concatenate(voxels) + 0.5) * self.resolution_m, dtype=np.float64)
+
+
+def _voxels(keys: Keys, voxel: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Return the voxels (N, 3) that lie at these places (N,) in bricks (N,)."""
+    offsets = np.stack([voxel & 7, (voxel >> 3) & 7, voxel >> 6], axis=-1)
+    return morton.brick_origins(keys) + offsets
 
 
 class _Scratch:

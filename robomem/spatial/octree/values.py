@@ -54,6 +54,25 @@ class MapDelta:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """What one view says of which voxel is what, by codes of the map's codebook.
+
+    Attributes:
+        keys: Morton keys of the voxels' bricks, (M,) int64.
+        voxels: Where they lie in them, (M,) int16: x + 8 y + 64 z.
+        codes: What they are, (M,) uint16.
+        born_rows: The codes that the view adds to the codebook, (B, D) int8.
+        born_scales: Their scales, (B,) float32.
+    """
+
+    keys: Keys
+    voxels: NDArray[np.int16]
+    codes: NDArray[np.uint16]
+    born_rows: NDArray[np.int8]
+    born_scales: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class OccupancyGrid:
     """A 2-D slice as nav_msgs has it: 100 occupied, 0 free, -1 unknown.
 
