@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robomem.errors import ConfigError, DataError, FormatError, FrameError, StoreCorruptError
+from robomem.errors import (
+    ConfigError,
+    DataError,
+    FormatError,
+    FrameError,
+    QueryError,
+    StoreCorruptError,
+)
 from robomem.geometry import pose, rotation_from_yaw, transform
 from robomem.spatial.octree import OccupancyModel, Octree
 from robomem.spatial.octree.kernels import morton
@@ -25,6 +32,10 @@ def add(octree, points, origin, *, max_range_m=3.0, stamp_ns=0):
     octree.integrate_points(
         points, origin_map=origin, max_range_m=max_range_m, mode="exact", stamp_ns=stamp_ns
     )
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def cells(points, voxel_size_m=0.1):
@@ -234,22 +245,114 @@ def test_a_brick_of_one_value_takes_no_block():
 @pytest.mark.parametrize("budget_bytes", [1 << 20, 3 << 20])
 def test_a_map_larger_than_its_budget_gives_the_same_answers(rng, budget_bytes):
     whole, paged = Octree(0.05), Octree(0.05, budget_bytes=budget_bytes)
-    centres = [(4 * np.cos(a), 4 * np.sin(a), 0) for a in np.linspace(0, 9, 12)]
-
-    for i, centre in enumerate(centres):
-        points, origin = scan(rng, 400, around=centre)
+    kinds = unit(rng.normal(size=(3, 16)))
+    for i, a in enumerate(np.linspace(0, 9, 12)):
+        points, origin = scan(rng, 400, around=(4 * np.cos(a), 4 * np.sin(a), 0))
         for octree in (whole, paged):
             add(octree, points, origin, stamp_ns=i)
+            octree.label(points[:40], kinds[i % 3])
             assert octree is whole or octree.memory_bytes <= budget_bytes
+    assert whole.memory_bytes > 2 * budget_bytes
 
-    assert whole.memory_bytes > 3 * budget_bytes or budget_bytes > 1 << 20
-    asked = rng.uniform(-8, 8, (5000, 3))
+    asked, directions = rng.uniform(-8, 8, (5000, 3)), rng.normal(size=(5000, 3))
+
     np.testing.assert_array_equal(paged.log_odds(asked), whole.log_odds(asked))
-    assert paged.digest() == whole.digest()
-    assert paged.volume() == whole.volume()
+    np.testing.assert_array_equal(paged.classify(asked), whole.classify(asked))
     np.testing.assert_array_equal(paged.occupied(), whole.occupied())
+    np.testing.assert_array_equal(paged.free(), whole.free())
+    np.testing.assert_array_equal(paged.frontiers(), whole.frontiers())
     np.testing.assert_array_equal(paged.slice_2d(-1, 1).values, whole.slice_2d(-1, 1).values)
+    np.testing.assert_array_equal(paged.embeddings(points), whole.embeddings(points))
+    np.testing.assert_array_equal(paged.similar(kinds[0]), whole.similar(kinds[0]))
+    for stop in (False, True):
+        np.testing.assert_allclose(
+            paged.cast_rays(asked, directions, max_range_m=6, stop_at_unknown=stop),
+            whole.cast_rays(asked, directions, max_range_m=6, stop_at_unknown=stop),
+        )
+    for level in range(9):
+        here, there = paged.at_level(level), whole.at_level(level)
+        np.testing.assert_array_equal(here.centres_map, there.centres_map)
+        np.testing.assert_array_equal(here.log_odds, there.log_odds)
+        np.testing.assert_array_equal(here.is_whole, there.is_whole)
+    box, twin = (octree.box((-4, -4, -1), (4, 4, 1)) for octree in (paged, whole))
+    np.testing.assert_array_equal(box.log_odds, twin.log_odds)
+    np.testing.assert_array_equal(paged.distance_field(box), whole.distance_field(twin))
+    assert paged.volume() == whole.volume()
+    assert paged.digest() == whole.digest()
     assert paged.memory_bytes <= budget_bytes
+
+
+def test_threads_change_no_answer(rng):
+    one, two = Octree(0.1), Octree(0.1, threads=2)
+    points, origin = scan(rng, 1000)
+    for octree in (one, two):
+        add(octree, points, origin)
+    asked, directions = rng.uniform(-5, 5, (20_001, 3)), rng.normal(size=(20_001, 3))
+
+    np.testing.assert_array_equal(two.log_odds(asked), one.log_odds(asked))
+    np.testing.assert_array_equal(
+        two.cast_rays(asked, directions, max_range_m=4),
+        one.cast_rays(asked, directions, max_range_m=4),
+    )
+
+
+def test_a_box_holds_the_voxels_it_touches(rng):
+    octree = Octree(0.1)
+    add(octree, *scan(rng, 2000))
+
+    box = octree.box((-1.23, -0.5, 0.0), (1.23, 0.5, 0.31))
+
+    np.testing.assert_allclose(box.origin_map, (-1.3, -0.5, 0.0))
+    assert box.log_odds.shape == (26, 10, 4)
+    centres = box.origin_map + 0.1 * (np.argwhere(box.log_odds < 9) + 0.5)
+    np.testing.assert_array_equal(box.log_odds.reshape(-1), octree.log_odds(centres))
+
+
+def test_a_ray_ends_at_the_face_of_the_voxel_that_it_hits():
+    octree = Octree(0.1)
+    add(octree, np.array([[1.05, 0.05, 0.05]]), [0.05, 0.05, 0.05])
+
+    along_x = octree.cast_rays([0.05, 0.05, 0.05], [[2, 0, 0], [-1, 0, 0]], max_range_m=5)
+    unknown = octree.cast_rays([0.05, 0.05, 0.05], [0, 0, 1], max_range_m=5, stop_at_unknown=True)
+
+    np.testing.assert_allclose(along_x, [0.95, np.inf])
+    np.testing.assert_allclose(unknown, [0.05])
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda octree: octree.cast_rays([0, 0, 0], [0, 0, 0], max_range_m=1),
+        lambda octree: octree.cast_rays([0, np.nan, 0], [1, 0, 0], max_range_m=1),
+        lambda octree: octree.cast_rays([[0, 0, 0]] * 3, [[1, 0, 0]] * 2, max_range_m=1),
+        lambda octree: octree.log_odds([[1, 2]]),
+        lambda octree: octree.at_level(-1),
+        lambda octree: octree.box((0, 0, 0), (1, 1, -1)),
+        lambda octree: octree.box((0, 0, 0), (1e5, 1e5, 1e5)),
+        lambda octree: octree.similar([1, 0], min_similarity=2),
+    ],
+)
+def test_a_wrong_question_is_named(ask):
+    octree = Octree(0.1)
+    add(octree, np.array([[1.0, 0, 0]]), [0, 0, 0])
+    octree.label(np.array([[1.0, 0, 0]]), [1.0, 0.0])
+
+    with pytest.raises(QueryError):
+        ask(octree)
+
+
+def test_an_empty_map_has_answers():
+    octree = Octree(0.1)
+
+    assert octree.classify([[0, 0, 0]]).tolist() == [-1]
+    assert octree.cast_rays([0, 0, 0], [1, 0, 0], max_range_m=1).tolist() == [np.inf]
+    assert (
+        len(octree.frontiers()) == len(octree.occupied()) == len(octree.at_level(5).log_odds) == 0
+    )
+    assert not octree.box((0, 0, 0), (1, 1, 1)).log_odds.any()
+    assert octree.slice_2d(0, 1).values.size == 0
+    assert octree.volume().known_m3 == 0
+    assert octree.similar([1.0]).shape == (0, 3)
 
 
 @pytest.mark.parametrize("budget_bytes", [None, 1 << 20])
@@ -330,10 +433,6 @@ def test_wrong_points_are_named(points):
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(ConfigError):
         Octree(**wrong)
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 @pytest.mark.parametrize("budget_bytes", [None, 1 << 20])

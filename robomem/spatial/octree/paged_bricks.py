@@ -142,6 +142,14 @@ class PagedBricks:
         """Tell which regions (N,) are on disk only."""
         return self._nodes.is_paged(self._nodes.find_regions(region_keys))
 
+    def region_keys(self) -> Keys:
+        """Return the keys (N,) of all regions, in order."""
+        return self.nodes.keys[self._nodes.region_rows()]
+
+    def region_rows(self, region_keys: Keys) -> Slots:
+        """Return the row (N,) of each region's node, EMPTY where there is none."""
+        return self._nodes.find_regions(region_keys)
+
     def each(self) -> Iterator[BrickRows]:
         """Yield all bricks by key, some at a time; none comes into memory by it."""
         if self.is_whole:

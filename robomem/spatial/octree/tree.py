@@ -16,29 +16,35 @@ from robomem.checks import (
     checked_pose,
     checked_vector,
 )
-from robomem.errors import ConfigError, DataError, Reason
+from robomem.errors import ConfigError, DataError, QueryError, Reason
 from robomem.geometry import Points
+from robomem.spatial.octree import queries
 from robomem.spatial.octree.codebook import Codebook
-from robomem.spatial.octree.kernels import bricks, morton, trace
+from robomem.spatial.octree.kernels import bricks, distance, morton, trace
 from robomem.spatial.octree.kernels.layout import Nodes
-from robomem.spatial.octree.kernels.morton import EMPTY, KEY_REACH, Keys, LogOdds, Masks
+from robomem.spatial.octree.kernels.morton import EMPTY, KEY_BITS, KEY_REACH, Keys, LogOdds, Masks
 from robomem.spatial.octree.kernels.semantics import reduce_view
 from robomem.spatial.octree.paged_bricks import Home, PagedBricks
+from robomem.spatial.octree.queries import Rays
 from robomem.spatial.octree.semantic_layer import SemanticBlocks
 from robomem.spatial.octree.spill import Spill
 from robomem.spatial.octree.values import (
     UNITS_PER_LOG_ODD,
+    Cells,
     Labels,
     MapDelta,
     Mode,
     OccupancyGrid,
     OccupancyModel,
     Volume,
+    VoxelBox,
 )
 from robomem.store import brick_files
-from robomem.store.bricks import REGION_BITS, BrickRows
+from robomem.store.bricks import BrickRows
 
 MIN_BUDGET_BYTES = 1 << 20
+MAX_BOX_VOXELS = 1 << 28
+MAX_LEVEL = 3 + KEY_BITS
 
 
 class Octree:
@@ -205,8 +211,90 @@ class Octree:
 
     def log_odds(self, points_map: ArrayLike) -> NDArray[np.float32]:
         """Return the log-odds at points (N, 3) in map; 0 where unknown or not finite."""
-        points = np.ascontiguousarray(np.atleast_2d(np.asarray(points_map, dtype=np.float64)))
-        return _log_odds(self._look_up(points))
+        return _log_odds(self._look_up(points_map))
+
+    def classify(self, points_map: ArrayLike) -> NDArray[np.int8]:
+        """Return what is at points (N, 3) in map: 1 occupied, 0 free, -1 unknown or not finite."""
+        units = self._look_up(points_map)
+        return np.where(units > 0, 1, np.where(units < 0, 0, -1)).astype(np.int8)
+
+    def cast_rays(
+        self,
+        origins_map: ArrayLike,
+        directions_map: ArrayLike,
+        *,
+        max_range_m: float,
+        stop_at_unknown: bool = False,
+    ) -> NDArray[np.float64]:
+        """Return how far rays get: metres to where each enters the first occupied voxel.
+
+        Args:
+            origins_map: Where they begin, (N, 3) metres in map; or one for all, (3,).
+            directions_map: Where they go, (N, 3), of any length.
+            max_range_m: A ray ends there.
+            stop_at_unknown: An unknown voxel ends a ray as an occupied one does.
+
+        Returns:
+            (N,) metres, 0 where the origin is occupied, inf where nothing ends the ray.
+
+        Raises:
+            QueryError: A number is not finite, a direction has no length.
+        """
+        directions = np.atleast_2d(np.asarray(directions_map, dtype=np.float64))
+        origins = np.atleast_2d(np.asarray(origins_map, dtype=np.float64))
+        if directions.shape[1:] != (3,) or origins.shape not in ((1, 3), directions.shape):
+            raise QueryError(f"rays are (N, 3), got {origins.shape} and {directions.shape}")
+        lengths = np.linalg.norm(directions, axis=1)
+        if not (np.isfinite(origins).all() and ((lengths > 0) & (lengths < np.inf)).all()):
+            raise QueryError("a ray's origin is finite, its direction finite and not zero")
+        asked = Rays(
+            np.ascontiguousarray(np.broadcast_to(origins, directions.shape)),
+            np.ascontiguousarray(directions),
+            checked_length(max_range_m, "max_range_m"),
+            stop_at_unknown,
+        )
+        return queries.cast_rays(self._paged, asked, self.resolution_m, threads=self._threads)
+
+    def at_level(self, level: int) -> Cells:
+        """Return the map in cells of 2**level voxels' edge: voxels at 0, bricks at 3, inner nodes above."""
+        if not 0 <= level <= MAX_LEVEL:
+            raise QueryError(f"levels are 0 to {MAX_LEVEL}, got {level}")
+        first, highest, has_unknown = queries.at_level(self._paged, level)
+        size_m = self.resolution_m * 2**level
+        centres = first * self.resolution_m + size_m / 2
+        return Cells(centres, size_m, _log_odds(highest), ~has_unknown)
+
+    def box(self, min_map: ArrayLike, max_map: ArrayLike) -> VoxelBox:
+        """Return the voxels that a box between two corners (3,) in map touches.
+
+        Raises:
+            QueryError: The box is empty, or has more than MAX_BOX_VOXELS.
+        """
+        low, high = checked_vector(min_map, 3, "min"), checked_vector(max_map, 3, "max")
+        edges = np.floor(np.stack([low, high]) / self.resolution_m)
+        edges[1] = np.ceil(high / self.resolution_m)
+        shape = edges[1] - edges[0]
+        if not (low < high).all() or shape.prod() > MAX_BOX_VOXELS:
+            raise QueryError(
+                f"a box has up to {MAX_BOX_VOXELS:,} voxels, got {low.tolist()} to {high.tolist()}"
+            )
+        if np.abs(edges).max() >= 8 * KEY_REACH:
+            raise QueryError(f"{low.tolist()} to {high.tolist()} is beyond the reach of the map")
+        first = edges[0].astype(np.int64)
+        values = queries.fill_box(self._paged, first, tuple(int(n) for n in shape))
+        return VoxelBox(_log_odds(values), first * self.resolution_m, self.resolution_m)
+
+    def distance_field(self, box: VoxelBox) -> NDArray[np.float32]:
+        """Return the metres (X, Y, Z) from each voxel's centre to that of the box's nearest occupied one.
+
+        inf where the box holds none. Exact: Felzenszwalb and Huttenlocher, "Distance Transforms of Sampled
+        Functions", Theory of Computing 2012.
+        """
+        return distance.measure_distances(np.ascontiguousarray(box.log_odds > 0), box.resolution_m)
+
+    def frontiers(self) -> Points:
+        """Return the centres (N, 3) of the free voxels with an unknown one among their six neighbours."""
+        return self._centres_of([queries.find_frontiers(self._paged)])
 
     def occupied(self) -> Points:
         """Return the centres (N, 3) of the occupied voxels in map, in Morton order of bricks."""
@@ -398,17 +486,13 @@ class Octree:
 
     # ---- below ------------------------------------------------------------------------------------
 
-    def _look_up(self, points: Points) -> NDArray[np.int16]:
-        """Return the stored values (N,) at points, bringing regions into memory as needed."""
-        values = bricks.look_up(points, self.resolution_m, self._paged.bricks)
-        if self._paged.is_whole:
-            return values
-        regions = morton.brick_keys(points, self.resolution_m) >> REGION_BITS
-        asked = np.unique(regions[regions != EMPTY])
-        for part in self._paged.load(asked[self._paged.is_paged(asked)]):
-            is_here = np.isin(regions, part)
-            values[is_here] = bricks.look_up(points[is_here], self.resolution_m, self._paged.bricks)
-        return values
+    def _look_up(self, points_map: ArrayLike) -> NDArray[np.int16]:
+        points = np.atleast_2d(np.asarray(points_map, dtype=np.float64))
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise QueryError(f"points are (N, 3), got {points.shape}")
+        return queries.look_up(
+            self._paged, np.ascontiguousarray(points), self.resolution_m, threads=self._threads
+        )
 
     def _bounds(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the lowest voxel (3,) of all bricks, and one beyond the highest."""

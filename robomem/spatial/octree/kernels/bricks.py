@@ -7,12 +7,10 @@ from robomem.spatial.octree.kernels.jit import jit
 from robomem.spatial.octree.kernels.layout import UNIFORM, Bricks, Spare, Upkeep
 from robomem.spatial.octree.kernels.morton import (
     EMPTY,
-    KEY_REACH,
     Keys,
     LogOdds,
     Masks,
     Slots,
-    brick_key,
     erase,
     find,
     find_or_add,
@@ -279,24 +277,3 @@ def project_columns(
                 values[row, column] = 100
             elif values[row, column] == -1:
                 values[row, column] = 0
-
-
-@jit
-def look_up(points: NDArray[np.float64], voxel_size: float, bricks: Bricks) -> NDArray[np.int16]:
-    """Return the stored value at every point (N, 3); 0 where it is unknown."""
-    values = np.zeros(len(points), np.int16)
-    reach = 8.0 * KEY_REACH
-    for i in range(len(points)):
-        fx = np.floor(points[i, 0] / voxel_size)
-        fy = np.floor(points[i, 1] / voxel_size)
-        fz = np.floor(points[i, 2] / voxel_size)
-        if not (abs(fx) < reach and abs(fy) < reach and abs(fz) < reach):  # NaN too
-            continue
-        x, y, z = np.int64(fx), np.int64(fy), np.int64(fz)
-        slot = find(bricks.table_keys, bricks.table_slots, brick_key(x >> 3, y >> 3, z >> 3))
-        if slot == EMPTY:
-            continue
-        block = bricks.blocks[slot]
-        voxel = (x & 7) + 8 * (y & 7) + 64 * (z & 7)
-        values[i] = bricks.uniform[slot] if block == UNIFORM else bricks.log_odds[block, voxel]
-    return values
