@@ -17,6 +17,7 @@ from robomem.errors import (
 )
 from robomem.geometry import pose, rotation_from_yaw, transform
 from robomem.spatial.octree import OccupancyModel, Octree
+from robomem.spatial.octree.formats import nav2, ply
 from robomem.spatial.octree.kernels import morton
 from robomem.store import brick_files
 from robomem.store.bricks import BrickRows
@@ -372,6 +373,33 @@ def test_a_saved_map_is_the_map(rng, tmp_path, budget_bytes):
         tree.occupancy = OccupancyModel()
         add(tree, points, origin, stamp_ns=6)
     assert loaded.digest() == octree.digest()
+
+
+def test_a_map_goes_to_octomap_and_comes_back(rng, tmp_path):
+    octree = Octree(0.1)
+    for _ in range(3):
+        add(octree, *scan(rng, 2000))
+
+    octree.to_octomap(tmp_path / "map.ot")
+    octree.to_octomap(tmp_path / "map.bt")
+    exact, rough = (Octree.from_octomap(tmp_path / f"map.{suffix}") for suffix in ("ot", "bt"))
+
+    centres = np.concatenate([octree.occupied(), octree.free()])
+    np.testing.assert_array_equal(exact.log_odds(centres), octree.log_odds(centres))
+    np.testing.assert_array_equal(rough.classify(centres), octree.classify(centres))
+    assert exact.volume() == rough.volume() == octree.volume()
+
+
+def test_the_map_is_written_for_others(rng, tmp_path):
+    octree = Octree(0.1)
+    add(octree, *scan(rng))
+
+    octree.to_ply(tmp_path / "map.ply")
+    octree.to_nav2(tmp_path / "map.yaml", z_min_m=-1, z_max_m=1)
+
+    np.testing.assert_allclose(ply.read_ply(tmp_path / "map.ply").points, octree.occupied())
+    grid = nav2.read_nav2(tmp_path / "map.yaml")
+    np.testing.assert_array_equal(grid.values, octree.slice_2d(-1, 1).values)
 
 
 def test_a_cut_file_is_refused(rng, tmp_path):

@@ -20,6 +20,7 @@ from robomem.errors import ConfigError, DataError, QueryError, Reason
 from robomem.geometry import Points
 from robomem.spatial.octree import queries
 from robomem.spatial.octree.codebook import Codebook
+from robomem.spatial.octree.formats import nav2, octomap, ply
 from robomem.spatial.octree.kernels import bricks, distance, morton, trace
 from robomem.spatial.octree.kernels.layout import Nodes
 from robomem.spatial.octree.kernels.morton import EMPTY, KEY_BITS, KEY_REACH, Keys, LogOdds, Masks
@@ -472,6 +473,43 @@ class Octree:
             for _ in octree._paged.load(file.regions().keys):
                 pass
         return octree
+
+    def to_octomap(self, path: str | Path) -> None:
+        """Write the map as OctoMap does: `.ot` with its log-odds, `.bt` with occupied and free only.
+
+        Raises:
+            DataError: The map is wider than OctoMap's 65,536 voxels.
+        """
+        rows = BrickRows.joined(list(self._paged.each()))
+        octomap.write(
+            Path(path), keys=rows.keys, log_odds=rows.values(), resolution_m=self.resolution_m
+        )
+
+    @classmethod
+    def from_octomap(
+        cls,
+        path: str | Path,
+        *,
+        occupancy: OccupancyModel | None = None,
+        budget_bytes: int | None = None,
+        threads: int = 1,
+    ) -> Self:
+        """Read an OctoMap file; raises FormatError where it is none, is cut short or holds too much."""
+        file = octomap.read(Path(path))
+        octree = cls(
+            file.resolution_m, occupancy=occupancy, budget_bytes=budget_bytes, threads=threads
+        )
+        octree.put(BrickRows.from_values(file.keys, file.log_odds))
+        return octree
+
+    def to_ply(self, path: str | Path) -> None:
+        """Write the centres of the occupied voxels with their log-odds, as a binary PLY."""
+        points = self.occupied()
+        ply.write_ply(Path(path), points, log_odds=self.log_odds(points))
+
+    def to_nav2(self, path: str | Path, *, z_min_m: float, z_max_m: float) -> None:
+        """Write `slice_2d` as nav2's map_server reads it: NAME.yaml and, beside it, NAME.pgm."""
+        nav2.write_nav2(Path(path), self.slice_2d(z_min_m, z_max_m))
 
     def digest(self) -> str:
         """Hash the content: the same bricks give the same digest whatever the order they came in."""
