@@ -76,7 +76,7 @@ class Observer:
     ) -> Reason | None:
         if T_map_cam is not None and not (
             intake.is_in_bounds(T_map_cam, self._config.intake)
-            and self._map.octree.can_hold(
+            and self._map.octree.scanner.can_reach(
                 T_map_cam[:3, 3], max_range_m=self._config.spatial.max_range_m
             )
         ):
@@ -167,7 +167,7 @@ class Observer:
         octree, spatial = self._map.octree, self._config.spatial
         if observation.depth_m is not None:
             assert observation.K is not None, "depth comes with its intrinsics"
-            delta = octree.trace_depth(
+            delta = octree.scanner.trace_depth(
                 observation.depth_m,
                 K=observation.K,
                 T_map_cam=T_map_cam,
@@ -176,7 +176,7 @@ class Observer:
             )
             self._map.journal(delta, stamp_ns=observation.stamp_ns)
         if observation.points_cam is not None:
-            delta = octree.trace_points(
+            delta = octree.scanner.trace_points(
                 transform(T_map_cam, observation.points_cam),
                 origin_map=T_map_cam[:3, 3],
                 max_range_m=spatial.max_range_m,

@@ -164,5 +164,6 @@ def _to_merge(sizes: list[int]) -> int:
 def _delta(row: DeltaRow) -> "MapDelta":
     from robomem.spatial.octree import MapDelta
 
+    keys = np.frombuffer(row.keys, np.int64)
     hit, free = (np.frombuffer(blob, np.uint64).reshape(-1, 8) for blob in (row.hit, row.free))
-    return MapDelta(np.frombuffer(row.keys, np.int64), hit, free)
+    return MapDelta(keys.copy(), hit.copy(), free.copy())  # to Numba what is read-only is another type

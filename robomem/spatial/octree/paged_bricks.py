@@ -122,6 +122,14 @@ class PagedBricks:
             )
             self._pool.upkeep.is_dirty[slots[is_known]] = True
 
+    def layer(self, keys: Keys, name: str) -> NDArray[np.int64]:
+        """Return a column of `Upkeep` for bricks (N,), -1 where one is not in memory."""
+        slots = self._pool.find(keys)
+        column = getattr(self._pool.upkeep, name)
+        values = np.full(len(keys), -1, np.int64)
+        values[slots != EMPTY] = column[slots[slots != EMPTY]]
+        return values
+
     def put(self, rows: BrickRows) -> None:
         """Set bricks, whatever they were."""
         for wanted in self.parts(rows.keys):

@@ -9,24 +9,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robomem.checks import (
-    checked_depth,
-    checked_intrinsics,
     checked_length,
     checked_points,
-    checked_pose,
     checked_vector,
 )
-from robomem.errors import ConfigError, DataError, QueryError, Reason
+from robomem.errors import ConfigError, DataError, QueryError
 from robomem.geometry import Points
 from robomem.spatial.octree import queries
 from robomem.spatial.octree.codebook import Codebook
 from robomem.spatial.octree.formats import nav2, octomap, ply
-from robomem.spatial.octree.kernels import bricks, distance, morton, trace
+from robomem.spatial.octree.kernels import bricks, distance, morton
 from robomem.spatial.octree.kernels.layout import Nodes
-from robomem.spatial.octree.kernels.morton import EMPTY, KEY_BITS, KEY_REACH, Keys, LogOdds, Masks
+from robomem.spatial.octree.kernels.morton import EMPTY, KEY_BITS, KEY_REACH, Keys, LogOdds
 from robomem.spatial.octree.kernels.semantics import reduce_view
 from robomem.spatial.octree.paged_bricks import Home, PagedBricks
 from robomem.spatial.octree.queries import Rays
+from robomem.spatial.octree.scanner import Scanner
 from robomem.spatial.octree.semantic_layer import SemanticBlocks
 from robomem.spatial.octree.spill import Spill
 from robomem.spatial.octree.values import (
@@ -82,10 +80,10 @@ class Octree:
         if threads < 1:
             raise ConfigError(f"threads is at least 1, got {threads}")
         self.resolution_m = resolution_m
+        self.scanner = Scanner(resolution_m)
         self.occupancy = occupancy or OccupancyModel()
         self._threads = threads
         self._paged = PagedBricks(budget_bytes=budget_bytes, home=home, spill=Spill(spill_folder))
-        self._scratch = _Scratch(1024)
 
     # ---- scans ------------------------------------------------------------------------------------
 
@@ -99,8 +97,8 @@ class Octree:
         mode: Mode = "fast",
         stamp_ns: int = 0,
     ) -> None:
-        """Fuse a depth image; see `trace_depth`."""
-        delta = self.trace_depth(
+        """Fuse a depth image; see `Scanner.trace_depth`."""
+        delta = self.scanner.trace_depth(
             depth_m, K=K, T_map_cam=T_map_cam, max_range_m=max_range_m, mode=mode
         )
         self.add(delta, stamp_ns=stamp_ns)
@@ -114,99 +112,15 @@ class Octree:
         mode: Mode = "fast",
         stamp_ns: int = 0,
     ) -> None:
-        """Fuse a scan of points; see `trace_points`."""
-        delta = self.trace_points(
+        """Fuse a scan of points; see `Scanner.trace_points`."""
+        delta = self.scanner.trace_points(
             points_map, origin_map=origin_map, max_range_m=max_range_m, mode=mode
         )
         self.add(delta, stamp_ns=stamp_ns)
 
-    def trace_depth(
-        self,
-        depth_m: ArrayLike,
-        *,
-        K: ArrayLike,
-        T_map_cam: ArrayLike,
-        max_range_m: float,
-        mode: Mode = "fast",
-    ) -> MapDelta:
-        """Return what a depth image says, without changing the map.
-
-        Args:
-            depth_m: Depth along z, (H, W) metres. NaN, zero and below are invalid; inf is "nothing up to
-                the range".
-            K: Pinhole intrinsics, (3, 3) pixels.
-            T_map_cam: Pose of the optical frame in map, (4, 4).
-            max_range_m: Farther returns clear the space up to there and hit nothing.
-            mode: "exact" follows every ray; "fast" asks of every voxel which pixels see past it.
-
-        Raises:
-            FormatError, FrameError: The depth, K or T has the wrong form.
-            DataError: The camera is where the map has no voxels.
-        """
-        depth, K, T = (
-            checked_depth(depth_m),
-            checked_intrinsics(K),
-            checked_pose(T_map_cam, "T_map_cam"),
-        )
-        self._check_reach(T[:3, 3], max_range_m)
-        points = trace.place_depth(np.ascontiguousarray(depth), K, T, 2 * max_range_m)
-        return self._trace(points, T[:3, 3], max_range_m)
-
-    def trace_points(
-        self,
-        points_map: ArrayLike,
-        *,
-        origin_map: ArrayLike,
-        max_range_m: float,
-        mode: Mode = "fast",
-    ) -> MapDelta:
-        """Return what a scan says, without changing the map.
-
-        Args:
-            points_map: Returns, (N, 3) metres in map; rows that are not finite are skipped.
-            origin_map: Where the sensor was, (3,) metres in map.
-            max_range_m: Farther returns clear the space up to there and hit nothing.
-            mode: "exact" follows every ray; "fast" one ray to each voxel that a ray ends in.
-
-        Raises:
-            FormatError, DataError: The points or the origin have the wrong form, or are out of reach.
-        """
-        points, origin = (
-            checked_points(points_map, "points_map"),
-            checked_vector(origin_map, 3, "origin_map"),
-        )
-        self._check_reach(origin, max_range_m)
-        return self._trace(points, origin, max_range_m)
-
     def add(self, delta: MapDelta, *, stamp_ns: int = 0) -> None:
-        """Fuse what `trace_depth` or `trace_points` saw; adding it twice counts twice."""
+        """Fuse what the scanner saw; adding it twice counts twice."""
         self._paged.fuse(delta, self.occupancy.units, stamp_ns=stamp_ns)
-
-    def can_hold(self, origin_map: ArrayLike, *, max_range_m: float) -> bool:
-        """Tell whether rays of that range from there stay in the addressable space."""
-        reach_m = 8 * KEY_REACH * self.resolution_m - max_range_m - 1.0
-        return bool((np.abs(np.asarray(origin_map)) < reach_m).all())
-
-    def _check_reach(self, origin_map: Points, max_range_m: float) -> None:
-        checked_length(max_range_m, "max_range_m")
-        if not self.can_hold(origin_map, max_range_m=max_range_m):
-            raise DataError(
-                f"{origin_map.tolist()} is beyond the reach of a map with voxels of {self.resolution_m} m",
-                reason=Reason.OUT_OF_BOUNDS,
-            )
-
-    def _trace(self, points: Points, origin: Points, max_range_m: float) -> MapDelta:
-        points = np.ascontiguousarray(points, dtype=np.float64)
-        while True:
-            s = self._scratch
-            s.table_keys.fill(EMPTY)
-            count = trace.trace_rays(
-                points, origin, self.resolution_m, max_range_m,
-                s.table_keys, s.table_slots, s.keys, s.hit, s.free,
-            )  # fmt: skip
-            if count != EMPTY:
-                return MapDelta(s.keys[:count].copy(), s.hit[:count].copy(), s.free[:count].copy())
-            self._scratch = _Scratch(2 * len(s.keys))
 
     # ---- questions --------------------------------------------------------------------------------
 
@@ -329,37 +243,57 @@ class Octree:
             bricks.project_columns(origins[is_cut], cut.values(), z_first, z_last, corner, values)
         return OccupancyGrid(values, (corner[0] * size, corner[1] * size), size)
 
+    def last_seen_ns(self, points_map: ArrayLike) -> NDArray[np.int64]:
+        """Return when the bricks of points (N, 3) were last seen, nanoseconds; -1 where never."""
+        return self._of_bricks(points_map, "stamps_ns")
+
+    def hit_counts(self, points_map: ArrayLike) -> NDArray[np.int64]:
+        """Return how often voxels in the bricks of points (N, 3) were hit; -1 where nothing is known."""
+        return self._of_bricks(points_map, "hits")
+
     # ---- what things are --------------------------------------------------------------------------
 
-    def label(self, points_map: ArrayLike, embeddings: ArrayLike) -> None:
-        """Say what was seen where, once a view; see `trace_labels`."""
-        self.add_labels(self.trace_labels(points_map, embeddings))
+    @property
+    def embedding_dim(self) -> int | None:
+        """How many numbers an embedding has, None before the first."""
+        semantics = self._paged.semantics
+        return semantics.codebook.dim if semantics else None
 
-    def trace_labels(self, points_map: ArrayLike, embeddings: ArrayLike) -> Labels:
+    def label(
+        self, points_map: ArrayLike, embeddings: ArrayLike, *, which: ArrayLike | None = None
+    ) -> None:
+        """Say what was seen where, once a view; see `trace_labels`."""
+        self.add_labels(self.trace_labels(points_map, embeddings, which=which))
+
+    def trace_labels(
+        self, points_map: ArrayLike, embeddings: ArrayLike, *, which: ArrayLike | None = None
+    ) -> Labels:
         """Return what a view says of which voxel is what, without changing the map.
 
         Args:
             points_map: Points on things, (N, 3) metres in map; rows that are not finite are skipped.
-            embeddings: What each is on, (N, D) of unit length; or one for all, (D,).
+            embeddings: What these are, of unit length: one for all (D,), one for each (N, D), or (K, D).
+            which: Of (K, D), the one of each point, (N,).
 
         Raises:
             FormatError, DataError: The points or the embeddings have the wrong form or size.
         """
         points = checked_points(points_map, "points_map")
         vectors = np.atleast_2d(np.asarray(embeddings, dtype=np.float32))
-        if len(vectors) not in (1, len(points)):
+        rows = np.arange(len(points)) if which is None else np.asarray(which, dtype=np.int64)
+        if which is None and len(vectors) == 1:
+            rows = np.zeros(len(points), np.int64)
+        if rows.shape != (len(points),) or ((rows < 0) | (rows >= len(vectors))).any():
             raise DataError(
                 f"{len(points)} points have one embedding each, or one for all: got {len(vectors)}"
             )
         codebook = self._codebook(vectors.shape[1])
         count = len(codebook)
-        codes = np.broadcast_to(codebook.assign(vectors), len(points))
-        rows, scales = codebook.rows_since(count)
+        codes = codebook.assign(vectors)[rows]
+        born = codebook.rows_since(count)
         codebook.forget_since(count)
-        keys, voxels, codes = reduce_view(
-            np.ascontiguousarray(points), np.ascontiguousarray(codes), self.resolution_m
-        )
-        return Labels(keys, voxels, codes, rows, scales)
+        seen = reduce_view(np.ascontiguousarray(points), codes, self.resolution_m)
+        return Labels(*seen, *born)
 
     def add_labels(self, labels: Labels) -> None:
         """Fuse what `trace_labels` saw: every view has one vote on every voxel, unknown ones have no code."""
@@ -369,8 +303,7 @@ class Octree:
 
     def embeddings(self, points_map: ArrayLike) -> NDArray[np.float32]:
         """Return what is at points (N, 3): embeddings (N, D) of unit length, zeros where nothing was named."""
-        points = np.ascontiguousarray(np.atleast_2d(np.asarray(points_map, dtype=np.float64)))
-        semantics = self._paged.semantics
+        points, semantics = _points(points_map), self._paged.semantics
         if semantics is None:
             return np.zeros((len(points), 0), np.float32)
         keys = morton.brick_keys(points, self.resolution_m)
@@ -524,13 +457,16 @@ class Octree:
 
     # ---- below ------------------------------------------------------------------------------------
 
+    def _of_bricks(self, points_map: ArrayLike, layer: str) -> NDArray[np.int64]:
+        keys = morton.brick_keys(_points(points_map), self.resolution_m)
+        values = np.full(len(keys), -1, np.int64)
+        for is_here in self._paged.parts(keys):
+            values[is_here] = self._paged.layer(keys[is_here], layer)
+        return values
+
     def _look_up(self, points_map: ArrayLike) -> NDArray[np.int16]:
-        points = np.atleast_2d(np.asarray(points_map, dtype=np.float64))
-        if points.ndim != 2 or points.shape[1] != 3:
-            raise QueryError(f"points are (N, 3), got {points.shape}")
-        return queries.look_up(
-            self._paged, np.ascontiguousarray(points), self.resolution_m, threads=self._threads
-        )
+        points = _points(points_map)
+        return queries.look_up(self._paged, points, self.resolution_m, threads=self._threads)
 
     def _bounds(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the lowest voxel (3,) of all bricks, and one beyond the highest."""
@@ -558,17 +494,12 @@ def _voxels(keys: Keys, voxel: NDArray[np.intp]) -> NDArray[np.int64]:
     return morton.brick_origins(keys) + offsets
 
 
-class _Scratch:
-    """Room to trace one scan into."""
-
-    def __init__(self, bricks: int) -> None:
-        self.table_keys, self.table_slots = (
-            np.full(2 * bricks, EMPTY, np.int64),
-            np.zeros(2 * bricks, np.int32),
-        )
-        self.keys: Keys = np.empty(bricks, np.int64)
-        self.hit: Masks = np.empty((bricks, 8), np.uint64)
-        self.free: Masks = np.empty((bricks, 8), np.uint64)
+def _points(points_map: ArrayLike) -> Points:
+    """Return points (N, 3) to ask of; raises QueryError."""
+    points = np.atleast_2d(np.asarray(points_map, dtype=np.float64))
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise QueryError(f"points are (N, 3), got {points.shape}")
+    return np.ascontiguousarray(points)
 
 
 def _log_odds(units: LogOdds) -> NDArray[np.float32]:

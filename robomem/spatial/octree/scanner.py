@@ -1,0 +1,123 @@
+"""What a scan says of the voxels: which it hit, which it passed. It knows nothing of the map."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from robomem.checks import (
+    checked_depth,
+    checked_intrinsics,
+    checked_length,
+    checked_points,
+    checked_pose,
+    checked_vector,
+)
+from robomem.errors import DataError, Reason
+from robomem.geometry import Points
+from robomem.spatial.octree.kernels import trace
+from robomem.spatial.octree.kernels.morton import EMPTY, KEY_REACH, Keys, Masks
+from robomem.spatial.octree.values import MapDelta, Mode
+
+
+class Scanner:
+    """Traces scans at one resolution; it keeps the room that this takes from one to the next."""
+
+    def __init__(self, resolution_m: float) -> None:
+        self.resolution_m = resolution_m
+        self._scratch = _Scratch(1024)
+
+    def trace_depth(
+        self,
+        depth_m: ArrayLike,
+        *,
+        K: ArrayLike,
+        T_map_cam: ArrayLike,
+        max_range_m: float,
+        mode: Mode = "fast",
+    ) -> MapDelta:
+        """Return what a depth image says, without changing the map.
+
+        Args:
+            depth_m: Depth along z, (H, W) metres. NaN, zero and below are invalid; inf is "nothing up to
+                the range".
+            K: Pinhole intrinsics, (3, 3) pixels.
+            T_map_cam: Pose of the optical frame in map, (4, 4).
+            max_range_m: Farther returns clear the space up to there and hit nothing.
+            mode: "exact" follows every ray; "fast" asks of every voxel which pixels see past it.
+
+        Raises:
+            FormatError, FrameError: The depth, K or T has the wrong form.
+            DataError: The camera is where the map has no voxels.
+        """
+        depth, K, T = (
+            checked_depth(depth_m),
+            checked_intrinsics(K),
+            checked_pose(T_map_cam, "T_map_cam"),
+        )
+        self._check_reach(T[:3, 3], max_range_m)
+        points = trace.place_depth(np.ascontiguousarray(depth), K, T, 2 * max_range_m)
+        return self._trace(points, T[:3, 3], max_range_m)
+
+    def trace_points(
+        self,
+        points_map: ArrayLike,
+        *,
+        origin_map: ArrayLike,
+        max_range_m: float,
+        mode: Mode = "fast",
+    ) -> MapDelta:
+        """Return what a scan says, without changing the map.
+
+        Args:
+            points_map: Returns, (N, 3) metres in map; rows that are not finite are skipped.
+            origin_map: Where the sensor was, (3,) metres in map.
+            max_range_m: Farther returns clear the space up to there and hit nothing.
+            mode: "exact" follows every ray; "fast" one ray to each voxel that a ray ends in.
+
+        Raises:
+            FormatError, DataError: The points or the origin have the wrong form, or are out of reach.
+        """
+        points, origin = (
+            checked_points(points_map, "points_map"),
+            checked_vector(origin_map, 3, "origin_map"),
+        )
+        self._check_reach(origin, max_range_m)
+        return self._trace(points, origin, max_range_m)
+
+    def can_reach(self, origin_map: ArrayLike, *, max_range_m: float) -> bool:
+        """Tell whether rays of that range from there stay in the addressable space."""
+        reach_m = 8 * KEY_REACH * self.resolution_m - max_range_m - 1.0
+        return bool((np.abs(np.asarray(origin_map)) < reach_m).all())
+
+    def _check_reach(self, origin_map: Points, max_range_m: float) -> None:
+        checked_length(max_range_m, "max_range_m")
+        if not self.can_reach(origin_map, max_range_m=max_range_m):
+            raise DataError(
+                f"{origin_map.tolist()} is beyond the reach of a map with voxels of {self.resolution_m} m",
+                reason=Reason.OUT_OF_BOUNDS,
+            )
+
+    def _trace(self, points: Points, origin: Points, max_range_m: float) -> MapDelta:
+        points = np.ascontiguousarray(points, dtype=np.float64)
+        while True:
+            s = self._scratch
+            s.table_keys.fill(EMPTY)
+            count = trace.trace_rays(
+                points, origin, self.resolution_m, max_range_m,
+                s.table_keys, s.table_slots, s.keys, s.hit, s.free,
+            )  # fmt: skip
+            if count != EMPTY:
+                return MapDelta(s.keys[:count].copy(), s.hit[:count].copy(), s.free[:count].copy())
+            self._scratch = _Scratch(2 * len(s.keys))
+
+
+class _Scratch:
+    """Room to trace one scan into."""
+
+    def __init__(self, bricks: int) -> None:
+        self.table_keys, self.table_slots = (
+            np.full(2 * bricks, EMPTY, np.int64),
+            np.zeros(2 * bricks, np.int32),
+        )
+        self.keys: Keys = np.empty(bricks, np.int64)
+        self.hit: Masks = np.empty((bricks, 8), np.uint64)
+        self.free: Masks = np.empty((bricks, 8), np.uint64)
