@@ -23,6 +23,10 @@ class IntakeConfig(_Section):
     """A pose farther from the origin of map is out of bounds."""
 
 
+# Of a map that there is: what is not about its content.
+CHANGEABLE = {"max_range_m", "mode", "budget_bytes", "keep_embeddings", "threads"}
+
+
 class SpatialConfig(_Section):
     """The octree. The occupancy figures are OctoMap's (Hornung et al., 2013), as log-odds."""
 
@@ -37,13 +41,16 @@ class SpatialConfig(_Section):
     """`exact` follows every ray; `fast` finds the same voxels but for about one in a thousand."""
     budget_bytes: int = Field(default=512 * 2**20, ge=2**20)
     """What the map may take in memory; what was seen longest ago is read from disk when needed."""
+    keep_embeddings: bool = False
+    """Keep in the voxels what detections with an embedding and a box look like (`Octree.similar`).
+    `forget` does not reach them."""
     threads: PositiveInt = 1
     """For large batches of queries."""
 
     @property
     def content(self) -> dict[str, object]:
         """The settings that a map cannot change later."""
-        return self.model_dump(exclude={"max_range_m", "mode", "budget_bytes", "threads"})
+        return self.model_dump(exclude=CHANGEABLE)
 
 
 class KeyframeConfig(_Section):

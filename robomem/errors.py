@@ -25,6 +25,7 @@ class Reason(StrEnum):
 
     DEPTH_EMPTY = "depth_empty"
     DEPTH_SHAPE = "depth_shape"
+    EMBEDDING_SIZE = "embedding_size"
     IMAGE_CORRUPT = "image_corrupt"
     INTRINSICS_INVALID = "intrinsics_invalid"
     MESSAGE_CORRUPT = "message_corrupt"

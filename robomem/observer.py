@@ -5,6 +5,7 @@
     recognise   which things are seen, or gone?     semantic.entities
     log         what happened?                      episodic.timeline
     scan        which space is free, which solid?   spatial.octree
+    name        what do the voxels in view look like?
 
 All of it runs inside one transaction of the caller; after a rollback, make a new observer.
 """
@@ -20,7 +21,7 @@ from robomem.geometry import Pose, transform
 from robomem.perception import intake
 from robomem.semantic.absence import Look
 from robomem.semantic.entities import EntityTracker, Glance, News, NewsKind
-from robomem.semantic.lifting import lift
+from robomem.semantic.lifting import lift, name_points
 from robomem.spatial.keyframes import needs_keyframe
 from robomem.spatial.stored_map import StoredMap
 from robomem.store.images import ImageFiles
@@ -67,6 +68,7 @@ class Observer:
             self._keyframe = self._anchor(observation, T_map_cam)
             self._recognise(observation, T_map_cam, self._keyframe)
             self._scan(observation, T_map_cam)
+            self._name(observation, T_map_cam)
         self._listen(observation)
         keyframe_id = self._keyframe.keyframe_id if self._keyframe else None
         return Receipt(keyframe_id, is_new_keyframe=keyframe_id != last_id)
@@ -184,6 +186,22 @@ class Observer:
             )
             self._map.journal(delta, stamp_ns=observation.stamp_ns)
 
+    def _name(self, observation: Observation, T_map_cam: Pose) -> None:
+        """Journal what the things in view look like, if that is wanted; count what cannot be compared."""
+        octree, dims = self._map.octree, _embedding_dims(observation)
+        if not self._config.spatial.keep_embeddings or not dims:
+            return
+        dim = octree.embedding_dim or dims[0]
+        for _ in range(sum(d != dim for d in dims)):
+            self._records.reject(observation.source, Reason.EMBEDDING_SIZE)
+        named = name_points(
+            observation, T_map_cam, min_score=self._config.semantic.min_score, dim=dim
+        )
+        if named is not None:
+            self._map.journal_labels(
+                octree.trace_labels(named.points_map, named.embeddings, which=named.which)
+            )
+
     def _keyframe_by_id(self, keyframe_id: int) -> Keyframe:
         row = self._records.keyframes.get(keyframe_id)
         assert row is not None, f"keyframe {keyframe_id} is referred to and absent"
@@ -226,6 +244,10 @@ def _advanced(
         p_map=source.p_map if p_map is None else p_map,
         p_odom=source.p_odom if p_map is None else p_odom,
     )
+
+
+def _embedding_dims(observation: Observation) -> list[int]:
+    return [len(d.embedding) for d in observation.detections if d.embedding is not None]
 
 
 def _distance_m(p: Vector | None, q: Vector | None) -> float | None:

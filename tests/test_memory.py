@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from robomem.config import Config, StoreConfig
+from robomem.config import Config, SpatialConfig, StoreConfig
 from robomem.errors import QueryError, Reason, UnreachableError
 from robomem.geometry import pose, rotation_from_yaw, transform
 from robomem.memory import Memory
@@ -217,6 +218,30 @@ def test_a_box_is_lifted_by_the_depth_inside_it(memory):
         )
 
     np.testing.assert_allclose(memory.entities()[0].p_map, [1.85, 0.3, 1.0], atol=0.05)
+
+
+def test_the_map_keeps_what_things_look_like(tmp_path):
+    config = Config(spatial=SpatialConfig(keep_embeddings=True))
+    red, green, odd = np.eye(4, dtype=np.float32)[0], np.eye(4, dtype=np.float32)[1], np.ones(3)
+    for part in (range(4), range(4, 8)):
+        with Memory.open(tmp_path / "a.rmem", config=config) as memory:
+            for step in part:
+                seen = wall_observation(step)
+                boxes = ((5, 20, 15, 40), red), ((60, 20, 70, 40), green), ((30, 20, 40, 30), odd)
+                detections = [Detection(label="poster", box_px=b, embedding=e) for b, e in boxes]
+                memory.observe(replace(seen, detections=tuple(detections)))
+                if step == 5:
+                    memory.checkpoint()
+
+    with Memory.open(tmp_path / "a.rmem", "r") as memory:
+        found = {name: memory.map.similar(e) for name, e in (("red", red), ("green", green))}
+        rejections = memory.info().rejections
+
+    # Left in the image is +y in map; the camera drives 0.7 m that way.
+    assert 1.2 < found["red"][:, 1].min() < found["red"][:, 1].max() < 2.4
+    assert -1.6 < found["green"][:, 1].min() < found["green"][:, 1].max() < -0.4
+    assert (np.abs(found["red"][:, 0] - 3) < 0.06).all()
+    assert rejections == {Reason.EMBEDDING_SIZE: 8}
 
 
 def test_two_things_of_one_name_stay_two(memory):

@@ -500,6 +500,17 @@ def test_embeddings_of_another_size_are_refused_and_change_nothing(rng):
     assert octree.digest() == before
 
 
+def test_a_brick_knows_when_it_was_seen_and_how_often_hit():
+    octree, origin = Octree(0.1), [0.05, 0.05, 0.05]
+
+    for stamp_ns in (5, 9, 7):
+        add(octree, np.array([[1.05, 0.05, 0.05]]), origin, stamp_ns=stamp_ns)
+
+    asked = [[1.05, 0.05, 0.05], [0.3, 0.1, 0.1], [5, 5, 5], [np.nan, 0, 0]]
+    assert octree.last_seen_ns(asked).tolist() == [9, 9, -1, -1]
+    assert octree.hit_counts(asked).tolist() == [3, 0, -1, -1]
+
+
 def test_a_slice_is_occupied_where_anything_in_it_is(rng):
     octree = Octree(0.1)
     add(octree, *scan(rng, 2000))

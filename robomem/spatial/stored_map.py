@@ -12,10 +12,10 @@ from robomem.errors import StoreCorruptError
 from robomem.store import brick_files
 from robomem.store.brick_files import BrickFile, BrickFiles, Region
 from robomem.store.records import Records
-from robomem.store.rows import DeltaRow
+from robomem.store.rows import DeltaRow, LabelRow
 
 if TYPE_CHECKING:  # Numba takes half a second to import, and a question about things needs no map
-    from robomem.spatial.octree import MapDelta, Octree
+    from robomem.spatial.octree import Labels, MapDelta, Octree
 
 READ_ATTEMPTS = 5  # a writer may merge the files that a reader is about to open
 MERGE_RATIO = 2  # a file is merged with the newer ones before those outgrow it
@@ -64,10 +64,16 @@ class StoredMap:
             DeltaRow(seq, stamp_ns, delta.keys.tobytes(), delta.hit.tobytes(), delta.free.tobytes())
         )
 
+    def journal_labels(self, labels: "Labels") -> None:
+        """Write what a view named, inside the caller's transaction."""
+        arrays = (labels.keys, labels.voxels, labels.codes, labels.born_rows, labels.born_scales)
+        seq, dim = self._records.next_id("delta"), labels.born_rows.shape[1]
+        self._records.labels.save(LabelRow(seq, dim, *(array.tobytes() for array in arrays)))
+
     def checkpoint(self) -> None:
         """Write the changed bricks to a new file and clear the journal; merge files that are small."""
         self.refresh()
-        if not self._records.deltas.count():
+        if not self._records.deltas.count() and not self._records.labels.count():
             return
         assert self._names is not None
         name = f"{self._last_seq:012d}.brk"
@@ -75,6 +81,7 @@ class StoredMap:
         with self._records.transaction():
             self._records.add_brick_file(name)
             self._records.deltas.delete("seq <= ?", self._last_seq)
+            self._records.labels.delete("seq <= ?", self._last_seq)
         self._names = [*self._names, name]
         files = [BrickFile(self._path / name) for name in self._names]
         self.octree.settle(BrickFiles(files))
@@ -115,10 +122,19 @@ class StoredMap:
                 self._names, self._last_seq = names, _last_seq(names)
                 self._octree = self._open(names)
             octree, self._octree = self._octree, None  # whatever fails below, it is read anew
-            for row in self._records.deltas.select("seq > ?", self._last_seq):
-                octree.add(_delta(row), stamp_ns=row.stamp_ns)
+            for row in self._journalled():
+                if isinstance(row, DeltaRow):
+                    octree.add(_delta(row), stamp_ns=row.stamp_ns)
+                else:
+                    octree.add_labels(_labels(row))
                 self._last_seq = row.seq
             self._octree = octree
+
+    def _journalled(self) -> list[DeltaRow | LabelRow]:
+        """Return what was journalled since, in order."""
+        tables = self._records.deltas, self._records.labels
+        rows = [row for table in tables for row in table.select("seq > ?", self._last_seq)]
+        return sorted(rows, key=lambda row: row.seq)
 
     def _open(self, names: list[str]) -> "Octree":
         from robomem.spatial.octree import OccupancyModel, Octree
@@ -135,6 +151,18 @@ class StoredMap:
             home=BrickFiles(files) if files else None,
             spill_folder=self._path if os.access(self._path, os.W_OK) else None,
         )
+
+
+def _labels(row: LabelRow) -> "Labels":
+    from robomem.spatial.octree import Labels
+
+    return Labels(
+        keys=np.frombuffer(row.keys, np.int64).copy(),
+        voxels=np.frombuffer(row.voxels, np.int16).copy(),
+        codes=np.frombuffer(row.codes, np.uint16).copy(),
+        born_rows=np.frombuffer(row.born_rows, np.int8).reshape(-1, row.dim).copy(),
+        born_scales=np.frombuffer(row.born_scales, np.float32).copy(),
+    )
 
 
 def _last_seq(names: list[str]) -> int:
@@ -166,4 +194,6 @@ def _delta(row: DeltaRow) -> "MapDelta":
 
     keys = np.frombuffer(row.keys, np.int64)
     hit, free = (np.frombuffer(blob, np.uint64).reshape(-1, 8) for blob in (row.hit, row.free))
-    return MapDelta(keys.copy(), hit.copy(), free.copy())  # to Numba what is read-only is another type
+    return MapDelta(
+        keys.copy(), hit.copy(), free.copy()
+    )  # to Numba what is read-only is another type

@@ -18,6 +18,7 @@ from robomem.store.rows import (
     EntityRow,
     EventRow,
     KeyframeRow,
+    LabelRow,
     SightingRow,
     SourceRow,
 )
@@ -52,6 +53,7 @@ class Records:
         self.events = Table(self._db, EventRow)
         self.sightings = Table(self._db, SightingRow, key_columns=2)
         self.deltas = Table(self._db, DeltaRow)
+        self.labels = Table(self._db, LabelRow)
         if is_writer:
             self._db.execute(f"PRAGMA synchronous = {sync.upper()}")
             self._db.execute("PRAGMA secure_delete = ON")
@@ -180,7 +182,8 @@ class Records:
     def _create(self) -> None:
         with self.transaction():
             tables: tuple[Table[Any], ...] = (
-                self.sources, self.keyframes, self.entities, self.events, self.sightings, self.deltas
+                self.sources, self.keyframes, self.entities, self.events, self.sightings, self.deltas,
+                self.labels,
             )  # fmt: skip
             for table in tables:
                 table.create()

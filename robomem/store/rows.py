@@ -108,6 +108,19 @@ class DeltaRow:
     free: bytes
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelRow:
+    """What a view named, and is in no brick file yet; see `spatial.octree.Labels`. Numbered with the scans."""
+
+    seq: int
+    dim: int
+    keys: bytes
+    voxels: bytes
+    codes: bytes
+    born_rows: bytes
+    born_scales: bytes
+
+
 def keyframe_of(row: KeyframeRow) -> Keyframe:
     """Return the keyframe that a row holds."""
     return Keyframe(

@@ -10,6 +10,7 @@ formats/        OctoMap, PLY and nav2 files
 from robomem.spatial.octree.tree import Octree
 from robomem.spatial.octree.values import (
     Cells,
+    Labels,
     MapDelta,
     Mode,
     OccupancyGrid,
@@ -20,6 +21,7 @@ from robomem.spatial.octree.values import (
 
 __all__ = [
     "Cells",
+    "Labels",
     "MapDelta",
     "Mode",
     "OccupancyGrid",
