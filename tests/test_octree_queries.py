@@ -1,4 +1,4 @@
-"""The kernels of queries against brute-force twins on dense worlds, in memory and partly on disk."""
+"""Queries, first the kernels and then the octree's, against brute-force twins on dense worlds."""
 
 from functools import cache
 from typing import NamedTuple
@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robomem.errors import QueryError
+from robomem.spatial.octree import Octree
 from robomem.spatial.octree.kernels import boxes, distance, frontiers, levels, lookup, morton, rays
 from robomem.spatial.octree.kernels.layout import PAGED, REGION_LEVEL, UNIFORM, Bricks, Nodes
 from robomem.spatial.octree.kernels.morton import EMPTY, KEY_OFFSET
@@ -305,10 +307,13 @@ def twin_of_a_level(world, level):
     known = np.argwhere(world.values != 0)
     values = world.values[tuple(known.T)]
     offset = 8 * KEY_OFFSET
-    cells = ((known + world.first + offset) >> level << level) - offset
-    corners, cell, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    cells = (known + world.first + offset) >> level
+    low, shape = cells.min(axis=0), np.ptp(cells, axis=0) + 1
+    flat = np.ravel_multi_index(tuple((cells - low).T), shape)
+    places, cell, count = np.unique(flat, return_inverse=True, return_counts=True)
+    corners = ((np.stack(np.unravel_index(places, shape), axis=-1) + low) << level) - offset
     highest = np.full(len(corners), -32768)
-    np.maximum.at(highest, cell.reshape(-1), values)
+    np.maximum.at(highest, cell, values)
     return {
         tuple(corner): (high, has_unknown)
         for corner, high, has_unknown in zip(
@@ -463,3 +468,114 @@ def test_a_region_on_disk_without_unknown_voxels_is_not_needed():
 
     assert len(needed) == 0
     assert len(voxels) == 32**3 - 31**3
+
+
+# ---- the octree ---------------------------------------------------------------------------------------
+
+
+def scanned(budget_bytes=None):
+    rng, octree = np.random.default_rng(5), Octree(SIZE_M, budget_bytes=budget_bytes)
+    for centre in rng.uniform(-1.5, 1.5, (30, 3)):
+        points = centre + rng.normal(size=(3000, 3))
+        octree.integrate_points(points, origin_map=centre, max_range_m=1.5, mode="exact")
+    return octree
+
+
+@pytest.fixture(params=[None, 1 << 20], ids=["in memory", "paged"], scope="module")
+def octree(request):
+    return scanned(request.param)
+
+
+@pytest.fixture(scope="module")
+def scanned_world():
+    octree = scanned()
+    known = np.floor(np.concatenate([octree.occupied(), octree.free()]) / SIZE_M).astype(int)
+    first, shape = known.min(axis=0), np.ptp(known, axis=0) + 1
+    centres = (np.stack(np.indices(shape), axis=-1).reshape(-1, 3) + first + 0.5) * SIZE_M
+    return grow(np.rint(1000 * octree.log_odds(centres)).astype(np.int16).reshape(shape), first)
+
+
+def summaries(nodes):
+    """Return level, key and summary of all nodes that are in memory and have something known below."""
+    rows = [levels.rows_at(nodes, nodes.root, level) for level in range(1, 20)]
+    columns = (nodes.levels, nodes.keys, nodes.occupied, nodes.unknown, nodes.highest)
+    every = zip(*(column[np.concatenate(rows)].tolist() for column in columns), strict=True)
+    return {row for row in every if row[-1] != 0}
+
+
+def test_the_nodes_say_what_is_below_them(octree, scanned_world):
+    found, twin = summaries(octree.nodes), summaries(scanned_world.nodes)
+
+    assert found <= twin
+    assert {node for node in twin - found if node[0] >= REGION_LEVEL} == set()
+
+
+def test_points_are_classified(octree, scanned_world, rng):
+    points = points_about(scanned_world, rng, 3000)
+
+    classes = octree.classify(points)
+
+    values = scanned_world.at(np.floor(points / SIZE_M).astype(int))
+    assert classes.tolist() == np.where(values == 0, -1, values > 0).tolist()
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_rays_of_an_octree_end_where_their_twins_end(octree, scanned_world, rng, stops):
+    origins, directions = rays_about(scanned_world, rng, 400)
+
+    distances = octree.cast_rays(origins, directions, max_range_m=4, stop_at_unknown=stops)
+
+    twins = [
+        twin_of_a_ray(scanned_world, o, d, reach_m=4, stops=stops)[0]
+        for o, d in zip(origins, directions, strict=True)
+    ]
+    np.testing.assert_allclose(distances, twins, rtol=0, atol=1e-8)
+
+
+def test_rays_may_have_one_origin(octree, rng):
+    directions = rng.normal(size=(50, 3))
+
+    shared = octree.cast_rays([0.1, 0.2, 0.3], directions, max_range_m=4)
+
+    each = octree.cast_rays(np.tile([0.1, 0.2, 0.3], (50, 1)), directions, max_range_m=4)
+    assert shared.tolist() == each.tolist()
+
+
+@pytest.mark.parametrize("level", [2, 4, 5, 8])
+def test_cells_of_an_octree_sum_up_their_voxels(octree, scanned_world, level):
+    cells = octree.at_level(level)
+
+    corners = np.rint((cells.centres_map - cells.size_m / 2) / SIZE_M).astype(int)
+    values = np.rint(1000 * cells.log_odds).astype(int)
+    assert cells.size_m == pytest.approx(SIZE_M * 2**level)
+    assert cells_of((corners, values, ~cells.is_whole)) == twin_of_a_level(scanned_world, level)
+
+
+def test_a_box_of_an_octree_holds_its_voxels_and_their_distances(octree, scanned_world):
+    box = octree.box([-0.6, -0.41, 0.0], [0.6, 0.5, 0.73])
+
+    first = np.rint(box.origin_map / SIZE_M).astype(int)
+    voxels = np.argwhere(np.ones(box.log_odds.shape, bool)) + first
+    values = scanned_world.at(voxels)
+    assert (first <= [-12, -9, 0]).all()
+    assert (first + box.log_odds.shape >= [12, 10, 15]).all()
+    np.testing.assert_allclose(box.log_odds.ravel(), values / 1000, rtol=1e-6)
+    apart = np.linalg.norm(voxels[::97, None] - voxels[values > 0], axis=-1)
+    np.testing.assert_allclose(
+        octree.distance_field(box).ravel()[::97], apart.min(axis=1) * SIZE_M, rtol=1e-6
+    )
+
+
+def test_frontiers_of_an_octree_are_those_of_its_twin(octree, scanned_world):
+    found = np.floor(octree.frontiers() / SIZE_M).astype(int)
+
+    assert {tuple(v) for v in found.tolist()} == twin_of_frontiers(scanned_world)
+
+
+@pytest.mark.parametrize(
+    ("origins", "directions"),
+    [([[0, 0, 0]], [[0, 0, 0]]), ([[np.nan, 0, 0]], [[1, 0, 0]]), ([[0, 0]], [[1, 0]])],
+)
+def test_rays_that_are_none_are_refused(octree, origins, directions):
+    with pytest.raises(QueryError):
+        octree.cast_rays(origins, directions, max_range_m=4)
