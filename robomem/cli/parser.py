@@ -8,6 +8,7 @@ from typing import Never
 
 from robomem import __version__
 
+BENCHES = {"mapping": "this map, OctoMap and Open3D's on the same scans: speed, queries, bytes"}
 KINDS = ("where", "when", "near", "seen", "changes", "count", "visited", "told")  # as QueryKind
 QUESTIONS = """\
 questions it understands, in many wordings:
@@ -71,6 +72,7 @@ def _build() -> argparse.ArgumentParser:
         _add_export,
         _add_forget,
         _add_doctor,
+        _add_bench,
     ):
         command = add(commands.add_parser)
         command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -164,6 +166,18 @@ def _add_forget(add: _Add) -> argparse.ArgumentParser:
 
 def _add_doctor(add: _Add) -> argparse.ArgumentParser:
     return _command(add, "doctor", "tell what is installed, what is missing and how to get it")
+
+
+def _add_bench(add: _Add) -> argparse.ArgumentParser:
+    does = "measure robomem against its peers on this machine"
+    parser = _command(add, "bench", does, epilog="without a name it lists what can be measured")
+    parser.add_argument("name", metavar="NAME", nargs="?", choices=tuple(BENCHES))
+    parser.add_argument("--data", metavar="PATH", help="a recording instead of the simulated flat")
+    parser.add_argument("--frames", metavar="N", type=int, help="depth images into each map (20)")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="another scene (0)")
+    parser.add_argument("--quick", action="store_true", help="less of everything, in a minute")
+    parser.add_argument("--markdown", action="store_true", help="print one table for a README")
+    return parser
 
 
 def _add_memory(parser: argparse.ArgumentParser) -> None:
