@@ -1,20 +1,30 @@
 """`robomem doctor`: what is installed, what is missing, and how to get it."""
 
 import importlib
+import os
 import platform
 import sqlite3
+import sys
+import time
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from robomem import __version__
 from robomem.cli.output import print_json
+
+if TYPE_CHECKING:
+    from robomem.spatial.octree.warm import Warmth
 
 EXIT_MISSING = 5
 # What a damaged installation raises.
 BROKEN = (ImportError, OSError, LookupError, RuntimeError, AssertionError, sqlite3.Error)
 REINSTALL = "pip install --force-reinstall robomem"
+WARM = "map kernels"
+SET_CACHE = "set NUMBA_CACHE_DIR to a folder that this user can write to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,10 @@ class Finding:
 def run(args: Namespace) -> int:
     """Look at everything; 0 when all that the core needs works."""
     findings = _examine()
+    if args.warm:
+        if not args.quiet:
+            print("robomem: warming the map, which takes minutes the first time", file=sys.stderr)
+        findings.append(_warm())
     is_well = all(finding.is_ok for finding in findings if finding.is_needed)
     if args.json:
         print_json({"is_well": is_well, "findings": [asdict(finding) for finding in findings]})
@@ -90,6 +104,35 @@ def _is_importable(module: str) -> bool:
     except (ImportError, OSError):
         return False
     return True
+
+
+def _warm() -> Finding:
+    """Compile the kernels of the map, or load them where that was done before."""
+    start_s = time.perf_counter()
+    try:
+        from robomem.spatial.octree.warm import warm_up
+
+        warmth = warm_up()
+    except BROKEN as err:
+        # Where Numba finds no folder for its cache it says so when a kernel is declared.
+        is_place = isinstance(err, OSError) or "cannot cache" in str(err)
+        fix = SET_CACHE if is_place else REINSTALL
+        return Finding(WARM, False, True, f"{type(err).__name__}: {err}", fix)
+    return _found_warm(warmth, took_s=time.perf_counter() - start_s)
+
+
+def _found_warm(warmth: "Warmth", *, took_s: float) -> Finding:
+    done = f"already warm, {took_s:.1f} s"
+    if warmth.compiled:
+        done = f"compiled {warmth.compiled} of {warmth.kernels} in {took_s:.1f} s"
+    if not warmth.cache_dirs:
+        detail = f"{done}, kept nowhere: every start compiles them again"
+        return Finding(WARM, False, True, detail, SET_CACHE)
+    kept = ", ".join(map(str, warmth.cache_dirs))
+    wanted = os.environ.get("NUMBA_CACHE_DIR")
+    if wanted and not all(folder.is_relative_to(Path(wanted)) for folder in warmth.cache_dirs):
+        kept += f", not in NUMBA_CACHE_DIR={wanted}, which cannot be written to"
+    return Finding(WARM, True, True, f"{done}, kept in {kept}")
 
 
 def _probe_numba() -> str:

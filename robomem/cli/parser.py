@@ -165,7 +165,13 @@ def _add_forget(add: _Add) -> argparse.ArgumentParser:
 
 
 def _add_doctor(add: _Add) -> argparse.ArgumentParser:
-    return _command(add, "doctor", "tell what is installed, what is missing and how to get it")
+    parser = _command(add, "doctor", "tell what is installed, what is missing and how to get it")
+    parser.add_argument(
+        "--warm",
+        action="store_true",
+        help="compile the map's kernels ahead, for the first frame; run it as the robot's user",
+    )
+    return parser
 
 
 def _add_bench(add: _Add) -> argparse.ArgumentParser:

@@ -1,0 +1,134 @@
+"""Compile the octree's kernels ahead of time, so that a robot's first frame does not wait for them."""
+
+import importlib
+import pkgutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numba.extending import is_jitted
+from numpy.typing import NDArray
+
+from robomem.geometry import back_project
+from robomem.spatial.octree import MapDelta, Octree, kernels
+from robomem.spatial.octree.tree import MIN_BUDGET_BYTES
+from robomem.spatial.octree.values import Mode
+
+RESOLUTION_M, RANGE_M = 0.1, 2.0
+EMBEDDING = np.array([0.0, 0.0, 1.0])
+
+
+@dataclass(frozen=True, slots=True)
+class Warmth:
+    """What `warm_up` found and did.
+
+    Attributes:
+        kernels: How many are ready in this process, each type of arguments counted.
+        compiled: How many of them had to be compiled; the others were ready or came from the disk.
+        cache_dirs: Where compiled kernels are kept; nothing where Numba finds no folder to write to.
+    """
+
+    kernels: int
+    compiled: int
+    cache_dirs: tuple[Path, ...]
+
+
+def warm_up() -> Warmth:
+    """Do all that an octree does, once, on a scene of a few voxels.
+
+    What is compiled is kept on disk: by user (unless the package's own folder can be written to), CPU and
+    version of the sources. So it is for the user who runs the robot to call this, on the robot.
+    """
+    every = list(find_kernels())
+    compiled = -_count_compiled(every)
+    with tempfile.TemporaryDirectory() as folder:
+        _use(Path(folder))
+    compiled += _count_compiled(every)
+    return Warmth(
+        kernels=sum(len(kernel.signatures) for kernel in every),
+        compiled=compiled,
+        cache_dirs=tuple(sorted({Path(k.stats.cache_path) for k in every if k.stats.cache_path})),
+    )
+
+
+def find_kernels() -> Iterator[Any]:
+    """Yield every compiled function of `kernels`, whoever imported it."""
+    for module in pkgutil.iter_modules(kernels.__path__, f"{kernels.__name__}."):
+        content = vars(importlib.import_module(module.name))
+        yield from (
+            value
+            for value in content.values()
+            if is_jitted(value) and value.py_func.__module__ == module.name
+        )
+
+
+def _count_compiled(every: list[Any]) -> int:
+    return sum(sum(kernel.stats.cache_misses.values()) for kernel in every)
+
+
+def _use(folder: Path) -> None:
+    octree = Octree(RESOLUTION_M)
+    _see(octree)
+    _ask(octree)
+    octree.save(folder / "map.rmap")
+    _ask(Octree.load(folder / "map.rmap"))
+    small = Octree.load(folder / "map.rmap", budget_bytes=MIN_BUDGET_BYTES)
+    _see(small)
+    _see_more_than_fits(small)
+    _ask(small)
+    octree.to_octomap(folder / "map.ot")
+    _ask(Octree.from_octomap(folder / "map.ot"))
+
+
+def _see(octree: Octree) -> None:
+    """Take scans in as a robot has them, and as they come from a journal."""
+    depth_m = np.full((24, 32), 1.0, np.float32)
+    depth_m[:4, :4] = np.inf, np.nan, 0.0, 9.0
+    K = np.array([[30.0, 0.0, 15.5], [0.0, 30.0, 11.5], [0.0, 0.0, 1.0]])
+    points_map = back_project(depth_m, K)
+    origin_map = np.zeros(3)
+    for mode in get_args(Mode):
+        scan = {"max_range_m": RANGE_M, "mode": mode}
+        for depth in (depth_m, _read_only(depth_m), depth_m.astype(np.float64)):
+            octree.integrate_depth(depth, K=K, T_map_cam=np.eye(4), **scan)
+        for points in (points_map, _read_only(points_map)):
+            octree.integrate_points(points, origin_map=origin_map, **scan)
+        delta = octree.scanner.trace_points(points_map, origin_map=origin_map, **scan)
+        octree.add(MapDelta(*map(_read_only, (delta.keys, delta.hit, delta.free))))
+    octree.label(points_map, EMBEDDING)
+    octree.label(_read_only(points_map), EMBEDDING)
+
+
+def _see_more_than_fits(octree: Octree) -> None:
+    """Look ten bricks far along every axis: regions go to the disk and come back."""
+    ends_map = 8 * RESOLUTION_M * np.argwhere(np.ones((10, 10, 10)))
+    octree.integrate_points(ends_map, origin_map=np.zeros(3), max_range_m=100.0, mode="exact")
+
+
+def _ask(octree: Octree) -> None:
+    points_map = np.zeros((2, 3))
+    octree.log_odds(points_map)
+    octree.embeddings(points_map)
+    octree.similar(EMBEDDING)
+    for stop_at_unknown in (False, True):
+        octree.cast_rays(
+            points_map, points_map + 1.0, max_range_m=RANGE_M, stop_at_unknown=stop_at_unknown
+        )
+    for level in (0, 3, 6):
+        octree.at_level(level)
+    octree.distance_field(octree.box([-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]))
+    octree.frontiers()
+    octree.occupied()
+    octree.slice_2d(-1.0, 1.0)
+    octree.last_seen_ns(points_map)
+    octree.digest()
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy that cannot be written to, as from a file: to Numba that is another type."""
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
