@@ -16,40 +16,48 @@ GROWTH = 1.5
 
 
 class BrickPool:
-    """Arrays of bricks that grow as needed. A row of `log_odds` that was never used takes no memory."""
+    """Arrays of bricks that grow as needed. A row that was never used takes no memory.
 
-    def __init__(self, *, slots: int = 0, blocks: int = 0) -> None:
+    Args:
+        blocks: So many blocks have their place from the beginning: growing would need twice the memory.
+    """
+
+    def __init__(self, *, blocks: int = 0) -> None:
         self.bricks = Bricks(
-            *_new_table(max(64, 2 * slots)),
-            keys=np.empty(slots, np.int64),
-            blocks=np.empty(slots, np.int32),
-            uniform=np.empty(slots, np.int16),
+            *_new_table(64),
+            keys=np.empty(0, np.int64),
+            blocks=np.empty(0, np.int32),
+            uniform=np.empty(0, np.int16),
             log_odds=np.empty((blocks, 512), np.int16),
         )
         self.upkeep = Upkeep(
-            highest=np.empty(slots, np.int16),
-            stamps_ns=np.empty(slots, np.int64),
-            hits=np.empty(slots, np.uint32),
-            is_dirty=np.empty(slots, np.bool_),
-            parents=np.empty(slots, np.int32),
+            highest=np.empty(0, np.int16),
+            stamps_ns=np.empty(0, np.int64),
+            hits=np.empty(0, np.uint32),
+            is_dirty=np.empty(0, np.bool_),
+            parents=np.empty(0, np.int32),
         )
-        self._slots = enlarged_spare(new_spare(), slots)
-        self._blocks = enlarged_spare(new_spare(), blocks)
+        self._slots, self._blocks = new_spare(), enlarged_spare(new_spare(), blocks)
 
     def __len__(self) -> int:
         """Count the bricks."""
-        return len(self._slots.rows) - int(self._slots.counts[0])
+        return used(self._slots)
 
     @property
     def blocks_used(self) -> int:
         """How many bricks hold more than one value."""
-        return len(self._blocks.rows) - int(self._blocks.counts[0])
+        return used(self._blocks)
 
     @property
     def memory_bytes(self) -> int:
-        """What the arrays take; of the blocks those that were ever used, for the others are not there."""
-        arrays = (*self.bricks[:5], *self.upkeep, self._slots.rows, self._blocks.rows)
-        return sum(a.nbytes for a in arrays) + BLOCK_BYTES * int(self._blocks.counts[1])
+        """What the arrays take, without the rows that were never used: those are not there."""
+        b, slots = self.bricks, (*self.bricks[2:5], *self.upkeep, self._slots.rows)
+        return (
+            b.table_keys.nbytes
+            + b.table_slots.nbytes
+            + sum(array.itemsize for array in slots) * int(self._slots.counts[1])
+            + (BLOCK_BYTES + self._blocks.rows.itemsize) * int(self._blocks.counts[1])
+        )
 
     def take(self, keys: Keys) -> tuple[Slots, Slots]:
         """Return the slot (N,) of every key and the new ones among them; there is room to fuse all of them."""
@@ -111,7 +119,7 @@ class BrickPool:
 
     def _reserve(self, count: int) -> None:
         """Make room for so many more bricks and blocks."""
-        missing = count - int(self._slots.counts[0])
+        missing = count - unused(self._slots)
         if missing > 0:
             capacity = grown(len(self._slots.rows), missing)
             b, u = self.bricks, self.upkeep
@@ -126,7 +134,7 @@ class BrickPool:
             self._slots = enlarged_spare(self._slots, capacity)
             if 2 * capacity > len(b.table_keys):
                 self._rehash(2 * capacity)
-        missing = count - int(self._blocks.counts[0])
+        missing = count - unused(self._blocks)
         if missing > 0:
             capacity = grown(len(self._blocks.rows), missing)
             self.bricks = self.bricks._replace(log_odds=enlarged(self.bricks.log_odds, capacity))
@@ -140,16 +148,23 @@ class BrickPool:
 
 
 def new_spare() -> Spare:
-    """Return an empty stack."""
+    """Return that of an array without rows."""
     return Spare(np.empty(0, np.int32), np.zeros(2, np.int64))
 
 
 def enlarged_spare(spare: Spare, capacity: int) -> Spare:
-    """Return the stack with the rows of an array that grew, the lowest on top."""
-    count, used = spare.counts
-    new = np.arange(capacity - 1, len(spare.rows) - 1, -1, dtype=np.int32)
-    rows = np.concatenate([new, spare.rows[:count]])  # rows that were used before are used first
-    return Spare(enlarged(rows, capacity), np.array([len(rows), used]))
+    """Return it for an array that grew."""
+    return Spare(enlarged(spare.rows, capacity), spare.counts)
+
+
+def unused(spare: Spare) -> int:
+    """Return how many rows there are to take."""
+    return len(spare.rows) - used(spare)
+
+
+def used(spare: Spare) -> int:
+    """Return how many rows are taken."""
+    return int(spare.counts[1] - spare.counts[0])
 
 
 def enlarged(array: NDArray[Scalar], capacity: int) -> NDArray[Scalar]:

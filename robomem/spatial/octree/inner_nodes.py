@@ -5,7 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.octree.brick_pool import enlarged, enlarged_spare, grown, new_spare
+from robomem.spatial.octree.brick_pool import (
+    enlarged,
+    enlarged_spare,
+    grown,
+    new_spare,
+    unused,
+    used,
+)
 from robomem.spatial.octree.kernels import nodes as kernels
 from robomem.spatial.octree.kernels.layout import PAGED, Bricks, Nodes, Upkeep
 from robomem.spatial.octree.kernels.morton import EMPTY, Keys, Slots
@@ -32,13 +39,13 @@ class InnerNodes:
 
     def __len__(self) -> int:
         """Count the nodes."""
-        return len(self._spare.rows) - int(self._spare.counts[0])
+        return used(self._spare)
 
     @property
     def memory_bytes(self) -> int:
         """What the arrays take, without the rows that were never used: those are not there."""
-        row_bytes = sum(a.nbytes for a in self.nodes[:-1]) // max(1, len(self._spare.rows))
-        return row_bytes * int(self._spare.counts[1]) + self._spare.rows.nbytes
+        row_bytes = sum(array.itemsize for array in self.nodes[1:-1]) + 8 * 4 + 4
+        return row_bytes * int(self._spare.counts[1])
 
     def hang(self, new_slots: Slots, bricks: Bricks, upkeep: Upkeep) -> None:
         """Hang new bricks (N,) below nodes, which are made where they are not."""
@@ -102,7 +109,7 @@ class InnerNodes:
         return kernels.all_regions(self.nodes)
 
     def _reserve(self, count: int) -> None:
-        missing = count - int(self._spare.counts[0])
+        missing = count - unused(self._spare)
         if missing > 0:
             capacity = grown(len(self._spare.rows), missing)
             n = self.nodes

@@ -71,7 +71,7 @@ class PagedBricks:
             self._max_blocks = int(BLOCK_SHARE * budget_bytes / BLOCK_BYTES)
             self._max_slots = int(SLOT_SHARE * budget_bytes / SLOT_BYTES)
             self._max_coded = int(CODE_SHARE * budget_bytes / CODE_BYTES)
-            self._pool = BrickPool(slots=self._max_slots, blocks=self._max_blocks)
+            self._pool = BrickPool(blocks=self._max_blocks)
         if home is not None:
             regions = home.regions()
             self._nodes.hang_paged(regions, self._pool.upkeep)

@@ -23,15 +23,16 @@ HAS_OCCUPIED, HAS_UNKNOWN = 1, 2  # a brick's summary
 @jit
 def take(spare: Spare) -> int:
     """Return an unused row; there must be one."""
-    spare.counts[0] -= 1
-    row = np.int64(spare.rows[spare.counts[0]])
-    spare.counts[1] = max(spare.counts[1], row + 1)
-    return row
+    if spare.counts[0] > 0:
+        spare.counts[0] -= 1
+        return np.int64(spare.rows[spare.counts[0]])
+    spare.counts[1] += 1
+    return spare.counts[1] - 1
 
 
 @jit
 def give_back(spare: Spare, row: int) -> None:
-    """Put a row back on the stack."""
+    """Let a row be used again."""
     spare.rows[spare.counts[0]] = row
     spare.counts[0] += 1
 

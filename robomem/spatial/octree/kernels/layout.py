@@ -58,10 +58,10 @@ class Upkeep(NamedTuple):
 
 
 class Spare(NamedTuple):
-    """A stack of the rows of an array that are not used.
+    """Which rows of an array are not used: those on a stack, and all that never were.
 
     Attributes:
-        rows: (capacity,) int32, the next one to be used on top.
+        rows: The stack, (capacity,) int32: rows that were given back.
         counts: (2,) int64: the height of the stack, and one more than the highest row ever used.
     """
 
