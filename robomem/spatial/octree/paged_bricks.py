@@ -143,8 +143,24 @@ class PagedBricks:
         group = len(region_keys) if self._max_blocks is None else self._group
         for first in range(0, len(region_keys), max(1, group)):
             part = region_keys[first : first + group]
-            self._fetch(part)
+            self.hold(part)
             yield part
+
+    def hold(self, region_keys: Keys) -> None:
+        """Bring a few regions (unique) into memory together, with room to grow; `load` takes any number."""
+        for key in region_keys.tolist():
+            self._seen.pop(key, None)
+        self._make_room(len(region_keys) * REGION_BRICKS)
+        self._seen.update(dict.fromkeys(region_keys.tolist()))
+        rows = self._nodes.find_regions(region_keys)
+        is_paged = self._nodes.is_paged(rows)
+        for key, row in zip(region_keys[is_paged].tolist(), rows[is_paged].tolist(), strict=True):
+            bricks = self._read(key)
+            if key in self._spill:
+                self._spill.take(key)
+            self._nodes.expect(row)
+            self._paged -= 1
+            self._put(bricks)
 
     def is_paged(self, region_keys: Keys) -> NDArray[np.bool_]:
         """Tell which regions (N,) are on disk only."""
@@ -207,22 +223,6 @@ class PagedBricks:
         regions = keys >> REGION_BITS
         for part in self.load(np.unique(regions)):
             yield np.isin(regions, part)
-
-    def _fetch(self, region_keys: Keys) -> None:
-        """Bring regions into memory, and make room for them to become full."""
-        for key in region_keys.tolist():
-            self._seen.pop(key, None)
-        self._make_room(len(region_keys) * REGION_BRICKS)
-        self._seen.update(dict.fromkeys(region_keys.tolist()))
-        rows = self._nodes.find_regions(region_keys)
-        is_paged = self._nodes.is_paged(rows)
-        for key, row in zip(region_keys[is_paged].tolist(), rows[is_paged].tolist(), strict=True):
-            bricks = self._read(key)
-            if key in self._spill:
-                self._spill.take(key)
-            self._nodes.expect(row)
-            self._paged -= 1
-            self._put(bricks)
 
     def _make_room(self, bricks: int) -> None:
         """Let the least recently seen regions go until so many bricks fit in."""

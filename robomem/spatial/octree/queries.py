@@ -101,24 +101,18 @@ def find_frontiers(paged: PagedBricks) -> Voxels:
         return np.empty((0, 3), np.int64)
     if paged.is_whole:
         return frontiers.find_frontiers(paged.bricks, paged.nodes, paged.nodes.root)[0]
-    edge = 8 << REGION_LEVEL
-    parts = [np.empty((0, 3), np.int64)]
-    for first in morton.brick_origins(paged.region_keys() << REGION_BITS):
-        values = fill_box(paged, first - 1, (edge + 2,) * 3)
-        parts.append(_frontiers_inside(values) + first)
-    return np.concatenate(parts)
+    return np.concatenate([_frontiers_of(paged, key) for key in paged.region_keys().tolist()])
 
 
-def _frontiers_inside(values: LogOdds) -> Voxels:
-    """Return the frontiers (N, 3) of a region from its voxels and a rim of one, in Morton order of bricks."""
-    is_unknown = values == 0
-    beside = np.zeros_like(is_unknown)
-    for axis in range(3):
-        beside |= np.roll(is_unknown, 1, axis) | np.roll(is_unknown, -1, axis)
-    voxels = np.argwhere(((values < 0) & beside)[1:-1, 1:-1, 1:-1])
-    keys = morton.brick_keys(voxels.astype(np.float64), 1.0)
-    x, y, z = (voxels & 7).T
-    return np.asarray(voxels[np.lexsort((x, y, z, keys))])
+def _frontiers_of(paged: PagedBricks, region_key: int) -> Voxels:
+    held = np.array([region_key])
+    while True:
+        paged.hold(held)
+        (row,) = paged.region_rows(np.array([region_key]))
+        voxels, absent = frontiers.find_frontiers(paged.bricks, paged.nodes, row)
+        if not len(absent):
+            return voxels
+        held = np.union1d(held, absent)  # neighbours, of which it matters what is unknown there
 
 
 def _each_region(paged: PagedBricks, region_keys: Keys) -> Iterator[Nodes]:

@@ -163,8 +163,8 @@ class Octree:
         if not (np.isfinite(origins).all() and ((lengths > 0) & (lengths < np.inf)).all()):
             raise QueryError("a ray's origin is finite, its direction finite and not zero")
         asked = Rays(
-            np.ascontiguousarray(np.broadcast_to(origins, directions.shape)),
-            np.ascontiguousarray(directions),
+            _writable(np.broadcast_to(origins, directions.shape)),
+            _writable(directions),
             checked_length(max_range_m, "max_range_m"),
             stop_at_unknown,
         )
@@ -292,7 +292,8 @@ class Octree:
         codes = codebook.assign(vectors)[rows]
         born = codebook.rows_since(count)
         codebook.forget_since(count)
-        seen = reduce_view(np.ascontiguousarray(points), codes, self.resolution_m)
+        points = _writable(points)
+        seen = reduce_view(points, codes, self.resolution_m)
         return Labels(*seen, *born)
 
     def add_labels(self, labels: Labels) -> None:
@@ -499,7 +500,12 @@ def _points(points_map: ArrayLike) -> Points:
     points = np.atleast_2d(np.asarray(points_map, dtype=np.float64))
     if points.ndim != 2 or points.shape[1] != 3:
         raise QueryError(f"points are (N, 3), got {points.shape}")
-    return np.ascontiguousarray(points)
+    return _writable(points)
+
+
+def _writable(array: Points) -> Points:
+    """Return it contiguous and writable: to Numba a read-only array is of another type."""
+    return np.require(array, requirements=["C", "W"])
 
 
 def _log_odds(units: LogOdds) -> NDArray[np.float32]:
