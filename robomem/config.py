@@ -44,8 +44,10 @@ class SpatialConfig(_Section):
     keep_embeddings: bool = False
     """Keep in the voxels what detections with an embedding and a box look like (`Octree.similar`).
     `forget` does not reach them."""
+    code_similarity: float = Field(default=0.8, ge=0, le=0.999)
+    """Embeddings whose cosine is this or more may share a code: less than that of two looks at one thing."""
     threads: PositiveInt = 1
-    """For large batches of queries."""
+    """For rays, and for large batches of queries."""
 
     @property
     def content(self) -> dict[str, object]:

@@ -91,6 +91,7 @@ class StoredMap:
 
     def remove_orphans(self) -> None:
         """Remove the files of a checkpoint that died before it was recorded."""
+        self._path.mkdir(exist_ok=True)
         files = set(self._records.brick_files())
         for file in self._path.glob("*"):
             if file.name not in files:
@@ -130,6 +131,10 @@ class StoredMap:
                 self._last_seq = row.seq
             self._octree = octree
 
+    def _spill_folder(self) -> Path | None:
+        """Return the folder of the map, where it is there and can be written to."""
+        return self._path if os.access(self._path, os.W_OK) else None
+
     def _journalled(self) -> list[DeltaRow | LabelRow]:
         """Return what was journalled since, in order."""
         tables = self._records.deltas, self._records.labels
@@ -148,8 +153,8 @@ class StoredMap:
             ),
             budget_bytes=c.budget_bytes,
             threads=c.threads,
-            home=BrickFiles(files) if files else None,
-            spill_folder=self._path if os.access(self._path, os.W_OK) else None,
+            code_similarity=c.code_similarity,
+            home=BrickFiles(files, spill_folder=self._spill_folder()),
         )
 
 

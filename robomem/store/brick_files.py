@@ -47,8 +47,14 @@ class Region:
     bricks: BrickRows
 
 
+_NONE = np.empty(0, np.uint8)
+_NO_REGIONS = RegionSummaries(np.empty(0, np.int64), _NONE, _NONE, _NONE, np.empty(0, np.int16))
+
+
 class BrickFile:
     """A brick file, open for reading; closed when nothing refers to it any more."""
+
+    spill_folder: Path | None = None  # of a file alone nothing is known but the file
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -116,10 +122,13 @@ class BrickFile:
 
 
 class BrickFiles:
-    """Several brick files, oldest first, read as one."""
+    """Several brick files, oldest first, read as one; `spill_folder` is where temporary ones may be."""
 
-    def __init__(self, files: Iterable[BrickFile] = ()) -> None:
+    def __init__(
+        self, files: Iterable[BrickFile] = (), *, spill_folder: Path | None = None
+    ) -> None:
         self.files = list(files)
+        self.spill_folder = spill_folder
 
     @property
     def extra(self) -> bytes:
@@ -128,7 +137,7 @@ class BrickFiles:
 
     def regions(self) -> RegionSummaries:
         """Return what the newest file that has a region knows of it, by key."""
-        parts = [file.regions() for file in self.files]
+        parts = [file.regions() for file in self.files] or [_NO_REGIONS]
         keys = np.concatenate([part.keys for part in parts])
         _, last = np.unique(keys[::-1], return_index=True)
         newest = len(keys) - 1 - last

@@ -6,6 +6,7 @@ what they know of the space below, so most questions need nothing from the disk.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -34,6 +35,10 @@ class Home(Protocol):
     """Where the regions are that are not in memory and did not change since they were written."""
 
     @property
+    def spill_folder(self) -> Path | None:
+        """Where changed regions go that do not fit in memory; None for the system's temporary folder."""
+
+    @property
     def extra(self) -> bytes:
         """The codebook as bytes, none where nothing was named."""
 
@@ -51,15 +56,9 @@ class PagedBricks:
     PAGED in `nodes.children`, and comes into memory by `load`.
     """
 
-    def __init__(
-        self,
-        *,
-        budget_bytes: int | None = None,
-        home: Home | None = None,
-        spill: Spill | None = None,
-    ) -> None:
+    def __init__(self, *, budget_bytes: int | None = None, home: Home | None = None) -> None:
         self._pool, self._nodes = BrickPool(), InnerNodes()
-        self._home, self._spill = home, spill or Spill()
+        self._home, self._spill = home, Spill(home.spill_folder if home else None)
         self.semantics: SemanticBlocks | None = None
         if home is not None and home.extra:
             self.semantics = SemanticBlocks(Codebook.from_bytes(home.extra))

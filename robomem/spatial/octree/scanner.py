@@ -14,16 +14,18 @@ from robomem.checks import (
 from robomem.errors import DataError, Reason
 from robomem.geometry import Points
 from robomem.spatial.octree.kernels import trace
-from robomem.spatial.octree.kernels.morton import EMPTY, KEY_REACH, Keys, Masks
+from robomem.spatial.octree.kernels.morton import KEY_REACH
+from robomem.spatial.octree.ray_tracer import RayTracer
 from robomem.spatial.octree.values import MapDelta, Mode
 
 
 class Scanner:
     """Traces scans at one resolution; it keeps the room that this takes from one to the next."""
 
-    def __init__(self, resolution_m: float) -> None:
+    def __init__(self, resolution_m: float, *, threads: int = 1) -> None:
         self.resolution_m = resolution_m
-        self._scratch = _Scratch(1024)
+        self._threads = threads
+        self._tracer = RayTracer(resolution_m)
 
     def trace_depth(
         self,
@@ -55,7 +57,7 @@ class Scanner:
         )
         self._check_reach(T[:3, 3], max_range_m)
         points = trace.place_depth(np.ascontiguousarray(depth), K, T, 2 * max_range_m)
-        return self._trace(points, T[:3, 3], max_range_m)
+        return self._trace(points, T[:3, 3], max_range_m, mode)
 
     def trace_points(
         self,
@@ -81,7 +83,7 @@ class Scanner:
             checked_vector(origin_map, 3, "origin_map"),
         )
         self._check_reach(origin, max_range_m)
-        return self._trace(points, origin, max_range_m)
+        return self._trace(points, origin, max_range_m, mode)
 
     def can_reach(self, origin_map: ArrayLike, *, max_range_m: float) -> bool:
         """Tell whether rays of that range from there stay in the addressable space."""
@@ -96,28 +98,7 @@ class Scanner:
                 reason=Reason.OUT_OF_BOUNDS,
             )
 
-    def _trace(self, points: Points, origin: Points, max_range_m: float) -> MapDelta:
-        points = np.ascontiguousarray(points, dtype=np.float64)
-        while True:
-            s = self._scratch
-            s.table_keys.fill(EMPTY)
-            count = trace.trace_rays(
-                points, origin, self.resolution_m, max_range_m,
-                s.table_keys, s.table_slots, s.keys, s.hit, s.free,
-            )  # fmt: skip
-            if count != EMPTY:
-                return MapDelta(s.keys[:count].copy(), s.hit[:count].copy(), s.free[:count].copy())
-            self._scratch = _Scratch(2 * len(s.keys))
-
-
-class _Scratch:
-    """Room to trace one scan into."""
-
-    def __init__(self, bricks: int) -> None:
-        self.table_keys, self.table_slots = (
-            np.full(2 * bricks, EMPTY, np.int64),
-            np.zeros(2 * bricks, np.int32),
+    def _trace(self, points: Points, origin: Points, max_range_m: float, mode: Mode) -> MapDelta:
+        return self._tracer.trace(
+            points, origin, max_range_m=max_range_m, mode=mode, threads=self._threads
         )
-        self.keys: Keys = np.empty(bricks, np.int64)
-        self.hit: Masks = np.empty((bricks, 8), np.uint64)
-        self.free: Masks = np.empty((bricks, 8), np.uint64)

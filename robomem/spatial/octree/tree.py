@@ -26,7 +26,6 @@ from robomem.spatial.octree.paged_bricks import Home, PagedBricks
 from robomem.spatial.octree.queries import Rays
 from robomem.spatial.octree.scanner import Scanner
 from robomem.spatial.octree.semantic_layer import SemanticBlocks
-from robomem.spatial.octree.spill import Spill
 from robomem.spatial.octree.values import (
     UNITS_PER_LOG_ODD,
     Cells,
@@ -56,9 +55,10 @@ class Octree:
         resolution_m: The edge of a voxel.
         occupancy: What a hit and a miss add.
         budget_bytes: How much memory it may take; what was seen longest ago is on disk beyond that.
-        threads: How many threads answer a large batch of queries.
+        threads: How many threads trace a scan's rays and answer a large batch of queries.
+        code_similarity: Embeddings whose cosine is this or more may share a code: somewhat less than that of
+            two looks at one thing.
         home: The files of a map that was written before; its regions are read when they are needed.
-        spill_folder: Where changed regions go that do not fit in memory; by default the system's folder.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class Octree:
         occupancy: OccupancyModel | None = None,
         budget_bytes: int | None = None,
         threads: int = 1,
+        code_similarity: float = 0.8,
         home: Home | None = None,
-        spill_folder: Path | None = None,
     ) -> None:
         if not 0.001 <= resolution_m <= 100:
             raise ConfigError(f"a voxel's edge lies in 0.001 to 100 m, got {resolution_m}")
@@ -80,10 +80,11 @@ class Octree:
         if threads < 1:
             raise ConfigError(f"threads is at least 1, got {threads}")
         self.resolution_m = resolution_m
-        self.scanner = Scanner(resolution_m)
+        self.scanner = Scanner(resolution_m, threads=threads)
         self.occupancy = occupancy or OccupancyModel()
         self._threads = threads
-        self._paged = PagedBricks(budget_bytes=budget_bytes, home=home, spill=Spill(spill_folder))
+        self._code_similarity = code_similarity
+        self._paged = PagedBricks(budget_bytes=budget_bytes, home=home)
 
     # ---- scans ------------------------------------------------------------------------------------
 
@@ -332,7 +333,9 @@ class Octree:
     def _codebook(self, dim: int) -> Codebook:
         """Return the codebook, begun with the first embedding; raises DataError where it has another size."""
         if self._paged.semantics is None:
-            self._paged.semantics = SemanticBlocks(Codebook(dim))
+            self._paged.semantics = SemanticBlocks(
+                Codebook(dim, min_similarity=self._code_similarity)
+            )
         codebook = self._paged.semantics.codebook
         if codebook.dim != dim:
             raise DataError(f"this map's embeddings have {codebook.dim} numbers, got {dim}")

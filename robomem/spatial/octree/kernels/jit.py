@@ -1,10 +1,15 @@
 """How the octree's inner loops are compiled: by Numba, once for all processes, without the GIL."""
 
+import hashlib
+import re
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba as nb
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -23,18 +28,39 @@ def jit_inline(function: Kernel) -> Kernel:
 
 
 def _compiled(function: Kernel, **options: bool) -> Kernel:
-    dispatcher = nb.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
-    # Numba takes what it kept for current while the function's own file is; but a kernel has those of other
-    # files compiled into it, and an old one of them would write where nothing is any more.
-    if not nb.config.DISABLE_JIT:
-        dispatcher._cache._cache_file._source_stamp = SOURCES  # noqa: SLF001
-    kernel: Kernel = dispatcher
+    compiled: Any = nb.njit(nogil=True, error_model="numpy", **options)(function)
+    with suppress(RuntimeError):  # no folder can be written to: `robomem doctor --warm` says so
+        compiled._cache = _Cache(function)  # noqa: SLF001  # where njit(cache=True) puts Numba's own
+    kernel: Kernel = compiled
     return kernel
 
 
-def _stamp_of_sources() -> tuple[tuple[str, int, int], ...]:
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    return tuple((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files)
+class _Cache(FunctionCache):  # type: ignore[misc]  # Numba is untyped
+    """Numba's cache, stale when any source changed that went into a kernel.
+
+    Kernels are compiled into each other across files, but Numba asks only of the file of the outermost:
+    after an upgrade it would load what the inner ones were, and run it on arrays laid out anew.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        stamp = _stamp(Path(function.__code__.co_filename).stem)
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled kernel, or None: it is compiled then, and replaces what is damaged."""
+        try:
+            return super().load_overload(sig, target_context)
+        except EOFError:  # a file that a power cut left empty
+            self.flush()
+            return None
 
 
-SOURCES = _stamp_of_sources()
+@cache
+def _stamp(module: str) -> str:
+    """Hash a file of kernels and those that it imports."""
+    source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+    imported = sorted(
+        set(re.findall(r"^from robomem\.spatial\.octree\.kernels\.(\w+)", source, re.M))
+    )
+    return hashlib.sha256("".join([source, *map(_stamp, imported)]).encode()).hexdigest()
