@@ -373,7 +373,7 @@ def test_the_version_is_told(cli):
 
 
 def test_every_command_has_help_with_json(cli):
-    for command in ("replay", "ask", "recall", "info", "forget", "doctor"):
+    for command in ("replay", "ask", "recall", "info", "export", "forget", "bench", "doctor"):
         assert "--json" in cli(command, "--help").stdout
 
 
