@@ -1,0 +1,1 @@
+"""The topology's inner loops, compiled by Numba. No kernel calls one of another file: see `jit`."""
