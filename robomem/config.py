@@ -117,6 +117,8 @@ class StoreConfig(_Section):
     """The map's changed bricks are written to a brick file after this many observations."""
     keep_images: bool = True
     """Keep depth and colour of every keyframe."""
+    scan_budget_bytes: int = Field(default=2 * 2**30, ge=0)
+    """Keep so much of the scans, so that the map can follow when keyframes are corrected; 0: it stays."""
 
 
 class RouteConfig(_Section):

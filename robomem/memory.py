@@ -4,12 +4,13 @@ observe   perceive: the map grows, things are recognised, events are logged
 recall    a typed query, answered from the records
 ask       the same in words
 route     a path through remembered free space
+correct   keyframes move, and all that was remembered with them
 forget    erase, for good
 """
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,20 +18,22 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from robomem.ask import compose, grammar
 from robomem.ask.recall import Recaller
 from robomem.config import Config
 from robomem.errors import ConfigError, QueryError, Reason, StoreReadOnlyError
-from robomem.geometry import Depth, Points
+from robomem.geometry import Depth, Points, transform
 from robomem.observer import Observer
 from robomem.spatial import grid_planner
+from robomem.spatial.correction import MapFollower, move_keyframes
+from robomem.spatial.scan_log import Box, ScanLog
 from robomem.spatial.stored_map import StoredMap
 from robomem.store import folder
 from robomem.store.images import ImageFiles
 from robomem.store.records import Records
-from robomem.store.rows import keyframe_of
+from robomem.store.rows import EntityRow, keyframe_of
 from robomem.types import (
     Answer,
     Counts,
@@ -47,6 +50,10 @@ from robomem.types import (
 
 if TYPE_CHECKING:
     from robomem.spatial.octree import Octree
+
+FORGOTTEN_RADIUS_M = (
+    0.25  # of what is cut out of scans round a thing, where it is not known to be larger
+)
 
 
 class Memory:
@@ -69,9 +76,14 @@ class Memory:
         self._until_checkpoint = config.store.checkpoint_observations
         try:
             self._map = StoredMap(path / "bricks", self._records, config.spatial)
+            self._scans = ScanLog(self._records, config)
+            self._follower = MapFollower(
+                self._records, self._map, self._scans, lock=self._thread_lock, config=config
+            )
             if self.is_writer:
                 self._clean_up()
                 self._observer = self._new_observer()
+                self._follower.start()
         except BaseException:
             self._records.close()
             raise
@@ -250,12 +262,45 @@ class Memory:
         )
         return np.column_stack([path, np.full(len(path), float(z))])
 
+    # ---- stay true --------------------------------------------------------------------------------
+
+    def correct(self, T_map_kfs: Mapping[int, ArrayLike], *, wait: bool = False) -> list[int]:
+        """Move keyframes, and with them all that hangs on them: things, events, views, the map.
+
+        Things and events are at their new places when this returns. The map follows in the background, and
+        answers as it was until it has; a process that dies meanwhile goes on when the memory is reopened.
+
+        Args:
+            T_map_kfs: By keyframe id its pose (4, 4) in map from now on.
+            wait: Return when the map has followed, too.
+
+        Returns:
+            The ids of the keyframes that moved.
+
+        Raises:
+            QueryError: There is no such keyframe.
+            FrameError, DataError: A pose is no rigid motion, or out of bounds. Nothing has moved then.
+        """
+        with self._writing():
+            moved = move_keyframes(self._records, T_map_kfs, config=self.config)
+        if moved:
+            self._observer = self._new_observer(anew=True)
+            self._follower.start()
+        if wait:
+            self.wait_for_map()
+        return moved
+
+    def wait_for_map(self, timeout_s: float | None = None) -> bool:
+        """Wait until the map has followed every correction; False when it has not by then."""
+        return self._follower.wait(timeout_s)
+
     # ---- forget and keep --------------------------------------------------------------------------
 
     def forget(self, entity_ids: Iterable[int] = (), *, event_ids: Iterable[int] = ()) -> int:
         """Erase things, what happened to them and the images they were seen in; returns how many.
 
-        No byte of them stays in any file. The map keeps its shape: a voxel has no name.
+        No byte of them stays in any file, nor their shapes in the scans that are kept. The map keeps its
+        shape: a voxel has no name.
 
         Args:
             entity_ids: The things; ids that are not there are passed over.
@@ -264,7 +309,7 @@ class Memory:
         with self._writing():
             ids = dict.fromkeys(entity_ids)  # each once, in order
             wanted = [row for i in ids if (row := self._records.entities.get(i)) is not None]
-            digests = set().union(*(self._erase(row.entity_id) for row in wanted))
+            digests = set().union(*(self._erase(row) for row in wanted))
             kept = self._records.keyframes.select()
             digests -= {d for row in kept for d in (row.depth_digest, row.color_digest)}
             told_ids = dict.fromkeys(event_ids)
@@ -283,17 +328,27 @@ class Memory:
             self._images.delete(digest)
         self._records.erase_deleted()
 
-    def _erase(self, entity_id: int) -> set[str]:
-        """Delete the rows of a thing; returns the digests of the images it was seen in."""
-        digests = set()
-        for sighting in self._records.sightings.select("entity_id = ?", entity_id):
+    def _erase(self, entity: EntityRow) -> set[str]:
+        """Delete the rows of a thing, and its shape from scans; returns the digests of its images."""
+        boxes, digests = self._boxes_of(entity), set()
+        for sighting in self._records.sightings.select("entity_id = ?", entity.entity_id):
             row = self._records.keyframes.get(sighting.keyframe_id)
             assert row is not None
             digests |= {d for d in (row.depth_digest, row.color_digest) if d is not None}
             self._records.keyframes.save(replace(row, depth_digest=None, color_digest=None))
+            self._scans.cut_out(keyframe_of(row), boxes)
         for table in (self._records.entities, self._records.events, self._records.sightings):
-            table.delete("entity_id = ?", entity_id)
+            table.delete("entity_id = ?", entity.entity_id)
         return digests
+
+    def _boxes_of(self, entity: EntityRow) -> list[Box]:
+        """Return the boxes in map in which a thing was seen."""
+        keyframes = {k.keyframe_id: k.T_map_kf for k in self.keyframes()}
+        sightings = self._records.sightings.select("entity_id = ?", entity.entity_id)
+        size_m = np.zeros(3) if entity.size_m is None else entity.size_m
+        reach = np.maximum(size_m / 2, FORGOTTEN_RADIUS_M)
+        places = [transform(keyframes[s.keyframe_id], s.p_kf) for s in sightings]
+        return [(p_map - reach, p_map + reach) for p_map in places]
 
     def counts(self) -> Counts:
         """Count what is held; unlike `info` it reads little."""
@@ -342,7 +397,17 @@ class Memory:
             self._until_checkpoint = self.config.store.checkpoint_observations
 
     def close(self) -> None:
-        """Finish writing and release the folder; closing twice is allowed."""
+        """Finish writing and release the folder; closing twice is allowed.
+
+        A correction that the map has not followed yet is finished first; Ctrl-C leaves it for later.
+        """
+        try:
+            self._follower.wait()
+        finally:
+            self._follower.stop()
+            self._close()
+
+    def _close(self) -> None:
         with self._thread_lock:
             if self._writer_lock is not None and not self._writer_lock.closed:
                 self.checkpoint()
@@ -376,8 +441,8 @@ class Memory:
         if self._records.is_erasing():
             self._finish_erasing()
 
-    def _new_observer(self) -> Observer:
-        return Observer(self._records, self._map, self._images, self.config)
+    def _new_observer(self, *, anew: bool = False) -> Observer:
+        return Observer(self._records, self._map, self._images, self.config, anew=anew)
 
     @contextmanager
     def _writing(self) -> Iterator[Observer]:

@@ -4,7 +4,7 @@
     anchor      which keyframe does it hang on?     spatial.keyframes
     recognise   which things are seen, or gone?     semantic.entities
     log         what happened?                      episodic.timeline
-    scan        which space is free, which solid?   spatial.octree
+    scan        which space is free, which solid?   spatial.octree, spatial.scan_log
     name        what do the voxels in view look like?
 
 All of it runs inside one transaction of the caller; after a rollback, make a new observer.
@@ -17,11 +17,12 @@ import numpy as np
 from robomem.config import Config
 from robomem.episodic.timeline import Timeline
 from robomem.errors import Reason
-from robomem.geometry import Pose, transform
+from robomem.geometry import Pose
 from robomem.perception import intake
 from robomem.semantic.absence import Look
 from robomem.semantic.entities import EntityTracker, Glance, News, NewsKind
 from robomem.semantic.lifting import lift, name_points
+from robomem.spatial import scan_log
 from robomem.spatial.keyframes import needs_keyframe
 from robomem.spatial.stored_map import StoredMap
 from robomem.store.images import ImageFiles
@@ -35,17 +36,28 @@ NOVELTY_LOG_ODDS = -0.5  # passed through more than once
 
 
 class Observer:
-    """Takes observations in; its state is what the records hold."""
+    """Takes observations in; its state is what the records hold.
+
+    With `anew` the next one makes a keyframe: what was measured in a map that moved since hangs on no older one.
+    """
 
     def __init__(
-        self, records: Records, stored_map: StoredMap, images: ImageFiles, config: Config
+        self,
+        records: Records,
+        stored_map: StoredMap,
+        images: ImageFiles,
+        config: Config,
+        *,
+        anew: bool = False,
     ) -> None:
         self._records = records
         self._map = stored_map
         self._images = images
         self._config = config
+        self._scans = scan_log.ScanLog(records, config)
         last = records.keyframes.last()
         self._keyframe = keyframe_of(last) if last else None
+        self._is_anew = anew
         self._timeline = Timeline(records, config.episodic)
         self._tracker = EntityTracker(
             records,
@@ -67,8 +79,7 @@ class Observer:
         if T_map_cam is not None:
             self._keyframe = self._anchor(observation, T_map_cam)
             self._recognise(observation, T_map_cam, self._keyframe)
-            self._scan(observation, T_map_cam)
-            self._name(observation, T_map_cam)
+            self._scan(observation, T_map_cam, self._keyframe)
         self._listen(observation)
         keyframe_id = self._keyframe.keyframe_id if self._keyframe else None
         return Receipt(keyframe_id, is_new_keyframe=keyframe_id != last_id)
@@ -96,9 +107,14 @@ class Observer:
     def _anchor(self, observation: Observation, T_map_cam: Pose) -> Keyframe:
         """Hang an observation on the current keyframe, or on a new one when the robot moved on."""
         current, stamp_ns, source = self._keyframe, observation.stamp_ns, observation.source
-        if current is None or needs_keyframe(
-            current, T_map_cam, stamp_ns=stamp_ns, source=source, config=self._config.keyframes
+        if (
+            current is None
+            or self._is_anew
+            or needs_keyframe(
+                current, T_map_cam, stamp_ns=stamp_ns, source=source, config=self._config.keyframes
+            )
         ):
+            self._is_anew = False
             return self._make_keyframe(observation, T_map_cam)
         row = self._records.keyframes.get(current.keyframe_id)
         assert row is not None, "the current keyframe is stored"
@@ -164,43 +180,38 @@ class Observer:
                 news.row, before=news.before, absorbed_id=news.absorbed_id, source=source
             )
 
-    def _scan(self, observation: Observation, T_map_cam: Pose) -> None:
-        """Trace the depth image and the points, and journal what they say of the map."""
-        octree, spatial = self._map.octree, self._config.spatial
-        if observation.depth_m is not None:
-            assert observation.K is not None, "depth comes with its intrinsics"
-            delta = octree.scanner.trace_depth(
-                observation.depth_m,
-                K=observation.K,
+    def _scan(self, observation: Observation, T_map_cam: Pose, keyframe: Keyframe) -> None:
+        """Trace the depth image and the points, journal what they say of the map, and keep them."""
+        scanner, spatial = self._map.octree.scanner, self._config.spatial
+        deltas = list(scan_log.trace(scanner, observation, T_map_cam, spatial))
+        for delta in deltas:
+            self._map.journal(delta, stamp_ns=observation.stamp_ns)
+        named = self._name(observation, T_map_cam)
+        if deltas:
+            self._scans.keep(
+                observation,
+                keyframe=keyframe,
                 T_map_cam=T_map_cam,
-                max_range_m=spatial.max_range_m,
-                mode=spatial.mode,
+                regions=scan_log.regions_of(deltas),
+                named=named,
             )
-            self._map.journal(delta, stamp_ns=observation.stamp_ns)
-        if observation.points_cam is not None:
-            delta = octree.scanner.trace_points(
-                transform(T_map_cam, observation.points_cam),
-                origin_map=T_map_cam[:3, 3],
-                max_range_m=spatial.max_range_m,
-                mode=spatial.mode,
-            )
-            self._map.journal(delta, stamp_ns=observation.stamp_ns)
 
-    def _name(self, observation: Observation, T_map_cam: Pose) -> None:
+    def _name(self, observation: Observation, T_map_cam: Pose) -> scan_log.Named | None:
         """Journal what the things in view look like, if that is wanted; count what cannot be compared."""
         octree, dims = self._map.octree, _embedding_dims(observation)
         if not self._config.spatial.keep_embeddings or not dims:
-            return
+            return None
         dim = octree.embedding_dim or dims[0]
         for _ in range(sum(d != dim for d in dims)):
             self._records.reject(observation.source, Reason.EMBEDDING_SIZE)
         named = name_points(
             observation, T_map_cam, min_score=self._config.semantic.min_score, dim=dim
         )
-        if named is not None:
-            self._map.journal_labels(
-                octree.trace_labels(named.points_map, named.embeddings, which=named.which)
-            )
+        if named is None:
+            return None
+        labels = octree.trace_labels(named.points_map, named.embeddings, which=named.which)
+        self._map.journal_labels(labels)
+        return scan_log.Named(octree.places_of(labels), labels.codes)
 
     def _keyframe_by_id(self, keyframe_id: int) -> Keyframe:
         row = self._records.keyframes.get(keyframe_id)

@@ -131,7 +131,7 @@ def test_brick_files_hold_what_was_written(tmp_path, rng):
 
     assert (file.resolution_m, file.extra) == (0.05, b"codes")
     for row, region in enumerate(regions):
-        assert_same(file.regions().part(row, row + 1), region.summary)
+        assert_same(file.regions().select(slice(row, row + 1)), region.summary)
         assert_same(file.read(int(region.summary.keys[0])), region.bricks)
 
 
@@ -143,7 +143,7 @@ def test_a_later_file_replaces_the_bricks_of_an_earlier_one(tmp_path, rng):
 
     files = brick_files.BrickFiles(brick_files.BrickFile(tmp_path / f"{i}.brk") for i in (1, 2))
 
-    assert_same(files.regions().part(0, 1), new.summary)
+    assert_same(files.regions().select(slice(0, 1)), new.summary)
     assert_same(files.read(7).select(slice(1, 3)), new.bricks)
     assert_same(files.read(7).select(slice(0, 1)), old.bricks.select(slice(0, 1)))
     assert_same(files.read(9), other.bricks)

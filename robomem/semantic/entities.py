@@ -109,10 +109,11 @@ class EntityTracker:
             looks=0.0,
             seen_range_m=max(row.seen_range_m, sighting.range_m),
         )
+        self._note(row.entity_id, sighting, glance.keyframe)
         if row.is_confirmed:
-            self._save(fused, glance.keyframe)
+            self._save(fused)
             return [News(NewsKind.SIGHTED, fused)]
-        return self._confirm(fused, glance)
+        return self._confirm(fused)
 
     def _give_birth(self, sighting: Sighting, glance: Glance) -> list[News]:
         row = EntityRow(
@@ -131,19 +132,20 @@ class EntityTracker:
             looks=0.0,
             seen_range_m=sighting.range_m,
         )
-        return self._confirm(row, glance)
+        self._note(row.entity_id, sighting, glance.keyframe)
+        return self._confirm(row)
 
-    def _confirm(self, row: EntityRow, glance: Glance) -> list[News]:
+    def _confirm(self, row: EntityRow) -> list[News]:
         """Believe in a thing sighted often enough: it is new, or one that was missed elsewhere."""
         if row.sightings < self._config.confirm_sightings:
-            self._save(row, glance.keyframe)
+            self._save(row)
             return []
         row = replace(row, is_confirmed=True)
         missed = [r for r in self._others(row) if r.state is EntityState.MISSING]
         if missed:
-            self._save(row, glance.keyframe)  # its sightings move to the one it is
+            self._save(row)  # its sightings move to the one it is
             return [self._merge(max(missed, key=lambda r: (r.last_seen_ns, r.entity_id)), row)]
-        self._save(row, glance.keyframe)
+        self._save(row)
         return [News(NewsKind.FOUND, row)]
 
     def _look_for_missing(self, glance: Glance, *, seen: set[int]) -> list[News]:
@@ -206,8 +208,11 @@ class EntityTracker:
             sightings=old.sightings + new.sightings,
             score_sum=old.score_sum + new.score_sum,
         )
-        for sighting in self._records.sightings.select("entity_id = ?", new.entity_id):
-            self._records.sightings.save(replace(sighting, entity_id=old.entity_id))
+        sightings = self._records.sightings
+        for elsewhere in sightings.select("entity_id = ?", old.entity_id):
+            sightings.save(replace(elsewhere, count=0))
+        for sighting in sightings.select("entity_id = ?", new.entity_id):
+            sightings.save(replace(sighting, entity_id=old.entity_id))
         self._drop(new.entity_id)
         self._save(row)
         return News(
@@ -220,12 +225,21 @@ class EntityTracker:
             if not row.is_confirmed and row.last_seen_ns < oldest_ns:
                 self._drop(row.entity_id)
 
-    def _save(self, row: EntityRow, keyframe: Keyframe | None = None) -> None:
+    def _save(self, row: EntityRow) -> None:
         self._rows[row.entity_id] = row
         self._p_map[row.entity_id] = self._place(row)
         self._records.entities.save(row)
-        if keyframe is not None:
-            self._records.sightings.save(SightingRow(row.entity_id, keyframe.keyframe_id))
+
+    def _note(self, entity_id: int, sighting: Sighting, keyframe: Keyframe) -> None:
+        """Add a sighting to what its keyframe saw of the thing."""
+        p_kf = _hang(sighting.p_map, keyframe)
+        row = self._records.sightings.get(entity_id, keyframe.keyframe_id)
+        if row is None:
+            row = SightingRow(entity_id, keyframe.keyframe_id, p_kf, 1)
+        else:
+            count = row.count + 1
+            row = replace(row, p_kf=row.p_kf + (p_kf - row.p_kf) / count, count=count)
+        self._records.sightings.save(row)
 
     def _drop(self, entity_id: int) -> None:
         del self._rows[entity_id], self._p_map[entity_id]

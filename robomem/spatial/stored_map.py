@@ -1,7 +1,7 @@
 """The map on disk: brick files, and after them the scans that came since, replayed when it is opened."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from robomem.config import SpatialConfig
 from robomem.errors import StoreCorruptError
 from robomem.store import brick_files
 from robomem.store.brick_files import BrickFile, BrickFiles, Region
+from robomem.store.bricks import BrickRows, Keys, RegionSummaries
 from robomem.store.records import Records
 from robomem.store.rows import DeltaRow, LabelRow
 
@@ -89,6 +90,28 @@ class StoredMap:
         if newest > 1:
             self._merge(files, newest)
 
+    def new_octree(self) -> "Octree":
+        """Return an empty octree with the settings and the codebook of the map."""
+        return self._octree_of(
+            BrickFiles(spill_folder=self._spill_folder(), extra=self.octree.extra)
+        )
+
+    def replace(self, region_keys: Keys, octree: "Octree", *, also: Callable[[], None]) -> None:
+        """Let regions of the map be what they are in another octree; durable when this returns.
+
+        Args:
+            region_keys: Which, (N,) in order.
+            octree: Where they are; of a region that it has not nothing is known any more.
+            also: What to do in the same transaction.
+        """
+        self.checkpoint()
+        name = f"{self._records.next_id('delta'):012d}.brk"
+        self._write(name, _whole_regions(region_keys, octree))
+        with self._records.transaction():
+            self._records.add_brick_file(name)
+            also()
+        self.refresh()
+
     def remove_orphans(self) -> None:
         """Remove the files of a checkpoint that died before it was recorded."""
         self._path.mkdir(exist_ok=True)
@@ -142,10 +165,13 @@ class StoredMap:
         return sorted(rows, key=lambda row: row.seq)
 
     def _open(self, names: list[str]) -> "Octree":
+        files = [BrickFile(self._path / name) for name in names]
+        return self._octree_of(BrickFiles(files, spill_folder=self._spill_folder()))
+
+    def _octree_of(self, home: BrickFiles) -> "Octree":
         from robomem.spatial.octree import OccupancyModel, Octree
 
         c = self._config
-        files = [BrickFile(self._path / name) for name in names]
         return Octree(
             c.voxel_size_m,
             occupancy=OccupancyModel(
@@ -154,8 +180,21 @@ class StoredMap:
             budget_bytes=c.budget_bytes,
             threads=c.threads,
             code_similarity=c.code_similarity,
-            home=BrickFiles(files, spill_folder=self._spill_folder()),
+            home=home,
         )
+
+
+def _whole_regions(region_keys: Keys, octree: "Octree") -> Iterator[Region]:
+    """Yield regions with all that an octree knows of them, in order."""
+    coming = octree.changed()
+    region = next(coming, None)
+    for key in region_keys.tolist():
+        while region is not None and region.summary.keys[0] < key:
+            region = next(coming, None)
+        if region is not None and region.summary.keys[0] == key:
+            yield Region(region.summary, region.bricks, is_whole=True)
+        else:
+            yield Region(RegionSummaries.of_nothing(key), BrickRows.joined([]), is_whole=True)
 
 
 def _labels(row: LabelRow) -> "Labels":

@@ -6,6 +6,7 @@ extra    bytes that concern the whole map: the codebook of its semantic codes
 index    an entry a region, in order of their keys: where its block is, and what is known of the region
 footer   where the index is, its CRC-32 (of the header too), magic "RMINDEX2"; little-endian throughout
 
+Where a file has a region whole, it replaces all that older files have of that region.
 Only the index is read to open one; a region is read when it is asked for. What the index says of a region
 is true of the region as a whole, even where the file holds only those of its bricks that had changed.
 """
@@ -30,7 +31,7 @@ VOXELS = 512
 ENTRY = np.dtype(
     [
         ("key", "<i8"), ("offset", "<u8"), ("length", "<u4"), ("checksum", "<u4"), ("children", "u1"),
-        ("occupied", "u1"), ("unknown", "u1"), ("spare", "u1"), ("highest", "<i2"), ("spare_2", "<i2"),
+        ("occupied", "u1"), ("unknown", "u1"), ("is_whole", "u1"), ("highest", "<i2"), ("spare", "<i2"),
     ]
 )  # fmt: skip
 BRICK = np.dtype(
@@ -41,10 +42,14 @@ DENSE, DIRTY, CODED = 1, 2, 4  # flags
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """What a file says of one region: its summary, one row long, and those bricks that changed."""
+    """What a file says of one region: its summary, one row long, and bricks.
+
+    They are those that changed; or, where `is_whole`, all that the region has from now on, perhaps none.
+    """
 
     summary: RegionSummaries
     bricks: BrickRows
+    is_whole: bool = False
 
 
 _NONE = np.empty(0, np.uint8)
@@ -74,6 +79,11 @@ class BrickFile:
 
     def __contains__(self, region_key: int) -> bool:
         return region_key in self._rows
+
+    def is_whole(self, region_key: int) -> bool:
+        """Tell whether what older files have of a region is void."""
+        row = self._rows.get(region_key)
+        return row is not None and bool(self._entries["is_whole"][row])
 
     def regions(self) -> RegionSummaries:
         """Return what is known of every region in it, by key."""
@@ -122,41 +132,50 @@ class BrickFile:
 
 
 class BrickFiles:
-    """Several brick files, oldest first, read as one; `spill_folder` is where temporary ones may be."""
+    """Several brick files, oldest first, read as one.
+
+    `spill_folder` is where temporary ones may be, `extra` what the newest file says of the whole map; where
+    there is none it can be given.
+    """
 
     def __init__(
-        self, files: Iterable[BrickFile] = (), *, spill_folder: Path | None = None
+        self,
+        files: Iterable[BrickFile] = (),
+        *,
+        spill_folder: Path | None = None,
+        extra: bytes = b"",
     ) -> None:
         self.files = list(files)
         self.spill_folder = spill_folder
-
-    @property
-    def extra(self) -> bytes:
-        """What the newest file says of the whole map."""
-        return self.files[-1].extra if self.files else b""
+        self.extra = self.files[-1].extra if self.files else extra
 
     def regions(self) -> RegionSummaries:
-        """Return what the newest file that has a region knows of it, by key."""
-        parts = [file.regions() for file in self.files] or [_NO_REGIONS]
-        keys = np.concatenate([part.keys for part in parts])
-        _, last = np.unique(keys[::-1], return_index=True)
-        newest = len(keys) - 1 - last
-        return RegionSummaries(
-            **{
-                name: np.concatenate([getattr(part, name) for part in parts])[newest]
-                for name in RegionSummaries._fields
-            }
-        )
+        """Return what the newest file that has a region knows of it, by key; not those with no brick left."""
+        regions = self._newest()
+        return regions.select(regions.children != 0)
 
     def read(self, region_key: int) -> BrickRows:
         """Return all bricks of a region."""
-        return BrickRows.joined([f.read(region_key) for f in self.files if region_key in f])
+        return BrickRows.joined([file.read(region_key) for file in self._files_of(region_key)])
 
     def merged(self) -> Iterator[Region]:
         """Yield every region, to be written as one file."""
-        regions = self.regions()
+        regions = self._newest()
         for row, key in enumerate(regions.keys.tolist()):
-            yield Region(regions.part(row, row + 1), self.read(key))
+            is_whole = self._files_of(key)[0].is_whole(key)
+            yield Region(regions.select(slice(row, row + 1)), self.read(key), is_whole)
+
+    def _newest(self) -> RegionSummaries:
+        parts = [file.regions() for file in self.files] or [_NO_REGIONS]
+        every = RegionSummaries._make(map(np.concatenate, zip(*parts, strict=True)))
+        _, last = np.unique(every.keys[::-1], return_index=True)
+        return every.select(len(every.keys) - 1 - last)
+
+    def _files_of(self, region_key: int) -> list[BrickFile]:
+        """Return the files that say something of a region: from the newest that has it whole."""
+        files = [file for file in self.files if region_key in file]
+        whole = [i for i, file in enumerate(files) if file.is_whole(region_key)]
+        return files[whole[-1] :] if whole else files
 
 
 def write(
@@ -172,7 +191,7 @@ def write(
             s = region.summary
             entry = (int(s.keys[0]), handle.tell(), len(block), zlib.crc32(block))
             bits = (int(s.children[0]), int(s.occupied[0]), int(s.unknown[0]))
-            entries.append((*entry, *bits, 0, int(s.highest[0]), 0))
+            entries.append((*entry, *bits, region.is_whole, int(s.highest[0]), 0))
             handle.write(block)
         extra_at = handle.tell()
         index = np.array(entries, ENTRY).tobytes()

@@ -126,12 +126,12 @@ class RegionSummaries(NamedTuple):
     unknown: NDArray[np.uint8]
     highest: NDArray[np.int16]
 
-    def part(self, first: int, last: int) -> "RegionSummaries":
-        """Return the rows from first to before last."""
-        return RegionSummaries(
-            self.keys[first:last],
-            self.children[first:last],
-            self.occupied[first:last],
-            self.unknown[first:last],
-            self.highest[first:last],
-        )
+    def select(self, wanted: NDArray[np.bool_] | NDArray[np.intp] | slice) -> "RegionSummaries":
+        """Return some of the rows, in the order asked for."""
+        return RegionSummaries._make(column[wanted] for column in self)
+
+    @classmethod
+    def of_nothing(cls, key: int) -> Self:
+        """Return the row of a region without bricks."""
+        none = np.zeros(1, np.uint8)
+        return cls(np.array([key], np.int64), none, none, none, np.zeros(1, np.int16))

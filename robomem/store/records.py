@@ -19,6 +19,8 @@ from robomem.store.rows import (
     EventRow,
     KeyframeRow,
     LabelRow,
+    ScanDataRow,
+    ScanRow,
     SightingRow,
     SourceRow,
 )
@@ -32,6 +34,9 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS brick_file (name TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS doomed (digest TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS frozen (region INTEGER PRIMARY KEY) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS scan_by_keyframe ON scan (keyframe_id)",
+    "CREATE INDEX IF NOT EXISTS stale_scan ON scan (is_stale) WHERE is_stale",
     "CREATE INDEX IF NOT EXISTS event_by_until ON event (until_ns)",
     "CREATE INDEX IF NOT EXISTS event_by_entity ON event (entity_id)",
     "CREATE VIRTUAL TABLE IF NOT EXISTS event_text USING fts5 (text, tokenize = 'porter unicode61')",
@@ -54,6 +59,8 @@ class Records:
         self.sightings = Table(self._db, SightingRow, key_columns=2)
         self.deltas = Table(self._db, DeltaRow)
         self.labels = Table(self._db, LabelRow)
+        self.scans = Table(self._db, ScanRow)
+        self.scan_data = Table(self._db, ScanDataRow)
         if is_writer:
             self._db.execute(f"PRAGMA synchronous = {sync.upper()}")
             self._db.execute("PRAGMA secure_delete = ON")
@@ -130,6 +137,25 @@ class Records:
         """Forget the names of brick files that a newer one replaces."""
         self._db.executemany("DELETE FROM brick_file WHERE name = ?", [(name,) for name in names])
 
+    def scan_bytes(self) -> int:
+        """Return how large all kept scans are."""
+        return int(self._db.execute("SELECT coalesce(sum(data_bytes), 0) FROM scan").fetchone()[0])
+
+    def drop_scan(self, scan_id: int) -> None:
+        """Keep a scan no longer."""
+        self.scans.delete("scan_id = ?", scan_id)
+        self.scan_data.delete("scan_id = ?", scan_id)
+
+    def freeze(self, region_keys: Iterable[int]) -> None:
+        """Say that regions of the map cannot be made anew: not all scans of them are kept."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO frozen VALUES (?)", [(key,) for key in region_keys]
+        )
+
+    def frozen_regions(self) -> list[int]:
+        """Return the keys of the regions that cannot be made anew, in order."""
+        return [key for (key,) in self._db.execute("SELECT region FROM frozen ORDER BY region")]
+
     def next_id(self, counter: str) -> int:
         """Return the next number of a counter, from 1; never one that was given before."""
         sql = (
@@ -183,7 +209,7 @@ class Records:
         with self.transaction():
             tables: tuple[Table[Any], ...] = (
                 self.sources, self.keyframes, self.entities, self.events, self.sightings, self.deltas,
-                self.labels,
+                self.labels, self.scans, self.scan_data,
             )  # fmt: skip
             for table in tables:
                 table.create()

@@ -91,10 +91,15 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SightingRow:
-    """Which keyframe saw which entity: what `forget` must look at."""
+    """Where one keyframe saw an entity: what a correction places anew, and `forget` must look at.
+
+    `p_kf` is the mean, (3,) metres, of `count` sightings; a count of 0 was at another place than now.
+    """
 
     entity_id: int
     keyframe_id: int
+    p_kf: Array
+    count: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +124,49 @@ class LabelRow:
     codes: bytes
     born_rows: bytes
     born_scales: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScanRow:
+    """A scan that is kept, and how it is in the map; what it measured is in a `ScanDataRow`.
+
+    Attributes:
+        T_kf_cam: Pose of the sensor in its keyframe, (16,) row by row.
+        T_map_cam: Its pose in map when it was traced, (16,).
+        weight: How many scans it stands for: the robot stood still.
+        is_stale: Whether its keyframe was moved since, and the map does not show it yet.
+        regions: The keys of the map's regions that it touches, int64.
+        data_bytes: How large it is.
+    """
+
+    scan_id: int
+    keyframe_id: int
+    source: str
+    stamp_ns: int
+    T_kf_cam: Array
+    T_map_cam: Array
+    weight: int
+    is_stale: bool
+    regions: bytes
+    data_bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScanDataRow:
+    """What a kept scan measured; see `store.scans`. Heights and counts are 0 where there is none of a kind."""
+
+    scan_id: int
+    depth_unit_m: float
+    point_unit_m: float
+    height: int
+    width: int
+    K: Array | None
+    depth: bytes
+    point_count: int
+    points: bytes
+    named_count: int
+    named: bytes
+    codes: bytes
 
 
 def keyframe_of(row: KeyframeRow) -> Keyframe:

@@ -64,7 +64,7 @@ class InnerNodes:
     def hang_paged(self, regions: RegionSummaries, upkeep: Upkeep) -> None:
         """Make the nodes of regions that are on disk."""
         for first in range(0, len(regions.keys), HANG_AT_ONCE):
-            part = regions.part(first, first + HANG_AT_ONCE)
+            part = regions.select(slice(first, first + HANG_AT_ONCE))
             self._reserve(kernels.MAX_NEW * len(part.keys))
             root = kernels.hang_paged(part, self.nodes.root, self.nodes, upkeep, self._spare)
             self.nodes = self.nodes._replace(root=int(root))

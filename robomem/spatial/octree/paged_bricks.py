@@ -94,7 +94,7 @@ class PagedBricks:
     @property
     def memory_bytes(self) -> int:
         """What all of it takes in memory."""
-        coded = self.semantics.memory_bytes if self.semantics else 0
+        coded = 0 if self.semantics is None else self.semantics.memory_bytes
         return self._pool.memory_bytes + self._nodes.memory_bytes + coded
 
     def bricks_in_memory(self) -> int:

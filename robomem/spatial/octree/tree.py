@@ -258,7 +258,7 @@ class Octree:
     def embedding_dim(self) -> int | None:
         """How many numbers an embedding has, None before the first."""
         semantics = self._paged.semantics
-        return semantics.codebook.dim if semantics else None
+        return None if semantics is None else semantics.codebook.dim
 
     def label(
         self, points_map: ArrayLike, embeddings: ArrayLike, *, which: ArrayLike | None = None
@@ -302,6 +302,16 @@ class Octree:
         codebook = self._codebook(labels.born_rows.shape[1])
         codebook.append(labels.born_rows, labels.born_scales)
         self._paged.label(labels)
+
+    def label_with(self, points_map: Points, codes: NDArray[np.uint16]) -> None:
+        """Say what was seen at points (N, 3) by codes (N,) that the codebook has, once a view."""
+        none = np.empty((0, self.embedding_dim or 1), np.int8), np.empty(0, np.float32)
+        seen = reduce_view(_writable(points_map), codes, self.resolution_m)
+        self.add_labels(Labels(*seen, *none))
+
+    def places_of(self, labels: Labels) -> Points:
+        """Return the centres (M, 3) in map of the voxels that labels are of."""
+        return self._centres_of([_voxels(labels.keys, labels.voxels.astype(np.intp))])
 
     def embeddings(self, points_map: ArrayLike) -> NDArray[np.float32]:
         """Return what is at points (N, 3): embeddings (N, D) of unit length, zeros where nothing was named."""
@@ -356,7 +366,7 @@ class Octree:
     def extra(self) -> bytes:
         """The codebook as bytes, for a file; none where nothing was named."""
         semantics = self._paged.semantics
-        return semantics.codebook.to_bytes() if semantics else b""
+        return b"" if semantics is None else semantics.codebook.to_bytes()
 
     @property
     def nodes(self) -> Nodes:

@@ -52,6 +52,10 @@ class MapDelta:
     hit: Masks
     free: Masks
 
+    def select(self, wanted: NDArray[np.bool_]) -> "MapDelta":
+        """Return what it says of some of its bricks."""
+        return MapDelta(self.keys[wanted], self.hit[wanted], self.free[wanted])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
