@@ -61,6 +61,9 @@ class KeyframeConfig(_Section):
     min_distance_m: PositiveFloat = 0.5
     min_rotation_rad: PositiveFloat = 0.5
     max_interval_s: PositiveFloat = 30.0
+    follow_jumps: bool = False
+    """When map jumps against odom, share the jump out over the way since the last one, and correct it: right
+    where a SLAM corrects the past and tells nothing else, wrong where a robot was lost and found itself."""
 
 
 class SemanticConfig(_Section):

@@ -30,6 +30,7 @@ from robomem.spatial import grid_planner
 from robomem.spatial.correction import MapFollower, move_keyframes
 from robomem.spatial.scan_log import Box, ScanLog
 from robomem.spatial.stored_map import StoredMap
+from robomem.spatial.trajectory import poses_on_path
 from robomem.store import folder
 from robomem.store.images import ImageFiles
 from robomem.store.records import Records
@@ -138,6 +139,8 @@ class Memory:
             with self._writing() as observer:
                 receipt = observer.take_in(observation)
                 self._advance(cursor)
+            if receipt.is_new_keyframe and self._records.scans.count("is_stale"):
+                self._follower.start()
             self._until_checkpoint -= 1
             if self._until_checkpoint <= 0:
                 self.checkpoint()
@@ -289,6 +292,26 @@ class Memory:
         if wait:
             self.wait_for_map()
         return moved
+
+    def correct_path(
+        self,
+        stamps_ns: ArrayLike,
+        T_map_bases: ArrayLike,
+        *,
+        source: str = "robot",
+        wait: bool = False,
+    ) -> list[int]:
+        """Move the keyframes of a source onto a path that SLAM corrected; see `correct`.
+
+        Args:
+            stamps_ns: Times of the path, (N,), rising.
+            T_map_bases: Poses of the base (of the sensor, where it is not known where that is on the robot).
+            source: Whose path it is.
+            wait: Return when the map has followed, too.
+        """
+        with self._reading():
+            rows = self._records.keyframes.select("source = ?", source)
+        return self.correct(poses_on_path(rows, stamps_ns, T_map_bases), wait=wait)
 
     def wait_for_map(self, timeout_s: float | None = None) -> bool:
         """Wait until the map has followed every correction; False when it has not by then."""

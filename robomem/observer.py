@@ -1,6 +1,7 @@
 """From one observation to what is remembered of it: the pipeline, on one page.
 
     judge       may it come in?                     perception.intake
+    follow      did map jump under the robot?       spatial.trajectory
     anchor      which keyframe does it hang on?     spatial.keyframes
     recognise   which things are seen, or gone?     semantic.entities
     log         what happened?                      episodic.timeline
@@ -22,7 +23,7 @@ from robomem.perception import intake
 from robomem.semantic.absence import Look
 from robomem.semantic.entities import EntityTracker, Glance, News, NewsKind
 from robomem.semantic.lifting import lift, name_points
-from robomem.spatial import scan_log
+from robomem.spatial import correction, scan_log, trajectory
 from robomem.spatial.keyframes import needs_keyframe
 from robomem.spatial.stored_map import StoredMap
 from robomem.store.images import ImageFiles
@@ -59,12 +60,7 @@ class Observer:
         self._keyframe = keyframe_of(last) if last else None
         self._is_anew = anew
         self._timeline = Timeline(records, config.episodic)
-        self._tracker = EntityTracker(
-            records,
-            config.semantic,
-            keyframe_of=self._keyframe_by_id,
-            is_known_free=self._is_known_free,
-        )
+        self._tracker = self._new_tracker()
 
     def take_in(self, observation: Observation) -> Receipt:
         """Write down all that an observation says, or count why it is rejected."""
@@ -75,6 +71,8 @@ class Observer:
             self._records.reject(observation.source, rejected)
             return Receipt(None, rejected=rejected)
         self._records.sources.save(_advanced(source, observation, T_map_cam))
+        if self._config.keyframes.follow_jumps:
+            self._follow_jump(observation)
         last_id = self._keyframe.keyframe_id if self._keyframe else None
         if T_map_cam is not None:
             self._keyframe = self._anchor(observation, T_map_cam)
@@ -104,6 +102,25 @@ class Observer:
             self._records.sources.save(replace(source, pending_stamp_ns=verdict.pending_stamp_ns))
         return verdict.rejected
 
+    def _follow_jump(self, observation: Observation) -> None:
+        """Move the keyframes since the last jump when map jumps against odom: it was odom that drifted."""
+        T_map_cam, T_odom_cam = observation.T_map_cam, _pose_in_odom(observation)
+        if self._keyframe is None or T_map_cam is None or T_odom_cam is None:
+            return
+        last = self._records.keyframes.get(self._keyframe.keyframe_id)
+        assert last is not None, "the current keyframe is stored"
+        jump = trajectory.jump_of(last, T_map_cam, T_odom_cam)
+        if jump is None:
+            return
+        since = self._records.keyframes.select(
+            "source = ? AND keyframe_id >= ?", last.source, self._records.jumped_at(last.source)
+        )
+        poses = trajectory.spread(since, jump)
+        correction.move_keyframes(self._records, poses, config=self._config)
+        self._records.set_jumped_at(last.source, last.keyframe_id + 1)
+        self._tracker = self._new_tracker()
+        self._is_anew = True
+
     def _anchor(self, observation: Observation, T_map_cam: Pose) -> Keyframe:
         """Hang an observation on the current keyframe, or on a new one when the robot moved on."""
         current, stamp_ns, source = self._keyframe, observation.stamp_ns, observation.source
@@ -126,11 +143,16 @@ class Observer:
         depth_m, color = observation.depth_m, observation.color
         if not self._config.store.keep_images:
             depth_m = color = None
+        T_odom_cam = _pose_in_odom(observation)
         row = KeyframeRow(
             keyframe_id=self._records.next_id("keyframe"),
             stamp_ns=observation.stamp_ns,
             until_ns=observation.stamp_ns,
             T_map_kf=T_map_cam.reshape(16),
+            T_base_kf=None
+            if observation.T_base_cam is None
+            else observation.T_base_cam.reshape(16),
+            T_odom_kf=None if T_odom_cam is None else T_odom_cam.reshape(16),
             source=observation.source,
             depth_digest=None if depth_m is None else self._images.put_depth(depth_m),
             color_digest=None if color is None else self._images.put_color(color),
@@ -213,6 +235,14 @@ class Observer:
         self._map.journal_labels(labels)
         return scan_log.Named(octree.places_of(labels), labels.codes)
 
+    def _new_tracker(self) -> EntityTracker:
+        return EntityTracker(
+            self._records,
+            self._config.semantic,
+            keyframe_of=self._keyframe_by_id,
+            is_known_free=self._is_known_free,
+        )
+
     def _keyframe_by_id(self, keyframe_id: int) -> Keyframe:
         row = self._records.keyframes.get(keyframe_id)
         assert row is not None, f"keyframe {keyframe_id} is referred to and absent"
@@ -226,10 +256,14 @@ class Observer:
 def _pose_in_map(observation: Observation) -> Pose | None:
     if observation.T_map_cam is not None:
         return observation.T_map_cam
+    return _pose_in_odom(observation)  # odom starts as map; nothing tells them apart yet
+
+
+def _pose_in_odom(observation: Observation) -> Pose | None:
     if observation.T_odom_base is None:
         return None
     T_base_cam = np.eye(4) if observation.T_base_cam is None else observation.T_base_cam
-    return observation.T_odom_base @ T_base_cam  # odom starts as map; nothing tells them apart yet
+    return observation.T_odom_base @ T_base_cam
 
 
 def _advanced(

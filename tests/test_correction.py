@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from robomem.config import Config, SpatialConfig, StoreConfig
+from robomem.config import Config, KeyframeConfig, SpatialConfig, StoreConfig
 from robomem.errors import DataError, FrameError, QueryError, RobomemError
 from robomem.geometry import inverse, pose, rotation_from_yaw
 from robomem.memory import Memory
@@ -179,6 +179,116 @@ def test_moving_every_keyframe_moves_every_thing(tmp_path_factory, yaw_rad, shif
             for e in memory.entities()
         )
         assert memory.map.volume().known_m3 == pytest.approx(volume, rel=0.05)
+
+
+# ---- paths and jumps ----------------------------------------------------------------------------
+
+
+def test_a_corrected_path_places_the_keyframes_in_its_time(tmp_path):
+    T_base_cam = pose(camera()[:3, :3], [0.2, 0.0, 0.4])
+    with Memory.open(tmp_path / "a.rmem", config=CONFIG) as memory:
+        for step in range(0, 30, 5):
+            memory.observe(
+                Observation(
+                    stamp_ns=NS + step * NS // 5,
+                    T_odom_base=pose(np.eye(3), [0, 0.1 * step, 0]),
+                    T_base_cam=T_base_cam,
+                    depth_m=np.full(SHAPE, 3.0, np.float32),
+                    K=K,
+                )
+            )
+        stamps = [NS + i * NS for i in range(4)]  # the last two keyframes are beyond its end
+        path = [pose(rotation_from_yaw(0.5), [i, 0, 0]) for i in range(4)]
+
+        moved = memory.correct_path(stamps, path)
+
+        found = [k.T_map_kf @ inverse(T_base_cam) for k in memory.keyframes()]
+        assert moved == [1, 2, 3, 4, 5, 6]
+        np.testing.assert_allclose(found[:4], path, atol=1e-9)
+        # What lies beyond moves as the end does: 0.5 m a keyframe, in the turned direction.
+        step = np.linalg.norm(found[5][:3, 3] - found[4][:3, 3])
+        assert step == pytest.approx(0.5)
+        assert np.linalg.norm(found[4][:3, 3] - found[3][:3, 3]) == pytest.approx(0.5)
+
+
+def test_a_keyframe_between_two_poses_of_a_path_is_between_them(drifted):
+    stamps = [NS - NS // 2, NS + NS // 2]
+
+    drifted.correct_path(stamps, [np.eye(4), pose(np.eye(3), [0, 2.0, 0])])
+
+    np.testing.assert_allclose(drifted.keyframes()[0].T_map_kf[:3, 3], [0, 1.0, 0])
+
+
+@pytest.mark.parametrize(
+    ("stamps", "path", "error"),
+    [
+        ([], np.empty((0, 4, 4)), DataError),
+        ([1, 2], [np.eye(4)], DataError),
+        ([2, 1], [np.eye(4), np.eye(4)], DataError),
+        ([1, 2], [np.eye(4), np.full((4, 4), np.nan)], FrameError),
+    ],
+)
+def test_a_wrong_path_is_refused(drifted, stamps, path, error):
+    content = drifted.content_hash
+
+    with pytest.raises(error):
+        drifted.correct_path(stamps, path)
+
+    assert drifted.content_hash == content
+
+
+def test_a_path_that_trembles_moves_nothing(drifted):
+    path = [pose(np.eye(3), [0, 0, 0.004]) @ k.T_map_kf for k in drifted.keyframes()]
+
+    assert drifted.correct_path([k.stamp_ns for k in drifted.keyframes()], path) == []
+
+
+def test_a_path_of_another_time_changes_nothing(drifted):
+    assert drifted.correct_path([5, 6], [np.eye(4)] * 2) == []
+
+
+def drive_with_odometry(memory, steps, *, T_map_odom):
+    """Drive along y by an odometry that measures 10 % too much."""
+    for step in steps:
+        T_odom_base = camera(y=0.11 * step)
+        memory.observe(
+            Observation(
+                stamp_ns=NS + step * NS // 5,
+                T_odom_base=T_odom_base,
+                T_map_cam=T_map_odom @ T_odom_base,
+                depth_m=np.full(SHAPE, 3.0, np.float32),
+                K=K,
+            )
+        )
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_jump_of_map_is_shared_out_over_the_way(tmp_path, follows):
+    config = Config(keyframes=KeyframeConfig(follow_jumps=follows))
+    with Memory.open(tmp_path / "a.rmem", config=config) as memory:
+        drive_with_odometry(memory, range(51), T_map_odom=np.eye(4))
+        before = memory.keyframes()
+        drive_with_odometry(memory, range(51, 53), T_map_odom=pose(np.eye(3), [0, -0.5, 0]))
+
+        after = memory.keyframes()
+        truth = [0.1 * ((k.stamp_ns - NS) * 5 // NS) for k in before]
+        off_m = [abs(k.T_map_kf[1, 3] - y) for k, y in zip(after, truth, strict=False)]
+        assert max(off_m) < (0.06 if follows else 0.6)
+        assert (max(off_m) > 0.4) != follows
+        memory.wait_for_map()
+        assert not memory._records.scans.count("is_stale")
+
+
+def test_the_jitter_of_a_localisation_moves_nothing(tmp_path):
+    config = Config(keyframes=KeyframeConfig(follow_jumps=True))
+    with Memory.open(tmp_path / "a.rmem", config=config) as memory:
+        drive_with_odometry(memory, range(20), T_map_odom=np.eye(4))
+        before = [k.T_map_kf for k in memory.keyframes()]
+        drive_with_odometry(memory, range(20, 22), T_map_odom=pose(np.eye(3), [0, 0.05, 0]))
+
+        np.testing.assert_array_equal(
+            [k.T_map_kf for k in memory.keyframes()][: len(before)], before
+        )
 
 
 # ---- while it runs ------------------------------------------------------------------------------

@@ -99,13 +99,16 @@ class Localizer:
             return self._mount(self.place(self._body, at_ns), is_camera=is_camera)
         root = self._root(sensor)
         if root is None or root in self._map_frames:
+            T_map_cam = self._tree.lookup(root or self._config.map_frame, sensor, at_ns)
+            mount = None if root is None else self._mount_of(root, sensor, at_ns)
             return Placement(
-                T_map_cam=self._tree.lookup(root or self._config.map_frame, sensor, at_ns),
-                T_odom_base=self._odometry_of(sensor, at_ns),
+                T_map_cam=T_map_cam, T_odom_base=self._odometry_of(sensor, at_ns), T_base_cam=mount
             )
         base = self._base_on_the_way(root, sensor)
-        T_base_cam = None if base == sensor else self._tree.lookup(base, sensor, at_ns)
-        return Placement(T_odom_base=self._tree.lookup(root, base, at_ns), T_base_cam=T_base_cam)
+        return Placement(
+            T_odom_base=self._tree.lookup(root, base, at_ns),
+            T_base_cam=self._mount_of(root, sensor, at_ns),
+        )
 
     def is_odometry_settled(self, message: Any, at_ns: int) -> bool:
         """Tell whether an odometry message can be placed in map at its time, or there is no map."""
@@ -168,8 +171,13 @@ class Localizer:
     def _mount(self, body: Placement, *, is_camera: bool) -> Placement:
         T_base_cam = pose(R_BODY_OPTICAL if is_camera else np.eye(3), np.zeros(3))
         if body.T_map_cam is not None:
-            return replace(body, T_map_cam=body.T_map_cam @ T_base_cam)
+            return replace(body, T_map_cam=body.T_map_cam @ T_base_cam, T_base_cam=T_base_cam)
         return replace(body, T_base_cam=T_base_cam)
+
+    def _mount_of(self, root: str, sensor: str, at_ns: int) -> Pose | None:
+        """Return T_base_cam where the sensor is not the base itself."""
+        base = self._base_on_the_way(root, sensor)
+        return None if base == sensor else self._tree.lookup(base, sensor, at_ns)
 
     def _odometry_of(self, sensor: str, at_ns: int) -> Pose | None:
         """Return T_odom_base where the sensor hangs below an odometry, else None."""

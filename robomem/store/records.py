@@ -34,6 +34,8 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS brick_file (name TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS doomed (digest TEXT PRIMARY KEY) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS jump (source TEXT PRIMARY KEY, keyframe_id INTEGER)
+    WITHOUT ROWID""",
     "CREATE TABLE IF NOT EXISTS frozen (region INTEGER PRIMARY KEY) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS scan_by_keyframe ON scan (keyframe_id)",
     "CREATE INDEX IF NOT EXISTS stale_scan ON scan (is_stale) WHERE is_stale",
@@ -136,6 +138,17 @@ class Records:
     def drop_brick_files(self, names: list[str]) -> None:
         """Forget the names of brick files that a newer one replaces."""
         self._db.executemany("DELETE FROM brick_file WHERE name = ?", [(name,) for name in names])
+
+    def jumped_at(self, source: str) -> int:
+        """Return the first keyframe of a source since map last jumped against odom, 0 where it never did."""
+        row = self._db.execute(
+            "SELECT keyframe_id FROM jump WHERE source = ?", (source,)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def set_jumped_at(self, source: str, keyframe_id: int) -> None:
+        """Remember the first keyframe since map jumped against odom."""
+        self._db.execute("INSERT OR REPLACE INTO jump VALUES (?, ?)", (source, keyframe_id))
 
     def scan_bytes(self) -> int:
         """Return how large all kept scans are."""

@@ -30,12 +30,17 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeyframeRow:
-    """See `types.Keyframe`; T_map_kf is (16,) row by row."""
+    """See `types.Keyframe`; poses are (16,) row by row.
+
+    `T_base_kf` and `T_odom_kf` say where it is on the robot and in odom, as it was made, where that is known.
+    """
 
     keyframe_id: int
     stamp_ns: int
     until_ns: int
     T_map_kf: Array
+    T_base_kf: Array | None
+    T_odom_kf: Array | None
     source: str
     depth_digest: str | None
     color_digest: str | None

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Condition
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not there", exc_type=ImportError)
@@ -19,6 +20,7 @@ pytest.importorskip(
     "robomem_sim.scenario", reason="the extra 'sim' is not there", exc_type=ImportError
 )
 
+from nav_msgs.msg import Path as PathMessage
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from robomem_msgs.msg import Status
@@ -32,6 +34,7 @@ from robomem_sim.run import Frame
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
+from robomem import geometry as transforms
 from robomem.errors import QueryError, UnreachableError
 from robomem.memory import Memory
 
@@ -170,6 +173,38 @@ def test_a_signal_closes_it_cleanly_and_the_memory_opens_again(robot, node, path
     with Memory.open(path, mode="r") as memory:
         assert memory.info().observations == 5
     assert "Traceback" not in (tmp_path / "memory_node.log").read_text()
+
+
+def test_a_corrected_path_moves_what_is_remembered(tmp_path, path, surroundings):
+    up = transforms.pose(np.eye(3), [0.0, 0.0, 1.0])
+    parameters = {"path": str(path), "corrected_path": "slam/path"}
+    node = session.memory_node(tmp_path, surroundings, **parameters)
+    with node, session.simulator(surroundings, seed=0) as sim:
+        robot = Robot(sim)
+        frames = robot.drive()
+        robot.status_when(lambda status: status.observations == FRAMES)
+        corrected = _path((frame.stamp_ns, up @ frame.T_map_base) for frame in frames)
+
+        robot.publisher(PathMessage, "slam/path").publish(corrected)
+
+        expected = up @ frames[0].T_map_base @ frames[0].T_base_cam
+        with Memory.open(path, "r") as memory:
+            for _ in range(round(TIMEOUT_S / POLL_S)):
+                if np.allclose(memory.keyframes()[0].T_map_kf, expected, atol=1e-6):
+                    return
+                sim.flow.pause(POLL_S)
+    pytest.fail("the first keyframe did not move")
+
+
+def _path(stamped_poses):
+    message = make("nav_msgs/Path")
+    message.header.frame_id = "map"
+    for stamp_ns, T_map_base in stamped_poses:
+        stamped = make("geometry_msgs/PoseStamped")
+        stamped.header.stamp = convert.time(stamp_ns, make=make)
+        stamped.pose = convert.pose(T_map_base, make=make)
+        message.poses.append(stamped)
+    return message
 
 
 def test_a_second_node_says_that_the_memory_is_taken(robot, path, surroundings):

@@ -102,6 +102,12 @@ def path(waypoints_map: Points, *, stamp_ns: int, make: Factory) -> Any:
     return message
 
 
+def stamped_poses_of(message: Any) -> tuple[list[int], list[Pose]]:
+    """Return the stamps, in nanoseconds, and the poses (4, 4) of a nav_msgs/Path."""
+    stamps_ns = [time_ns(stamped.header.stamp) for stamped in message.poses]
+    return stamps_ns, [pose_of(stamped) for stamped in message.poses]
+
+
 def waypoints_of(message: Any) -> Points:
     """Return the waypoints (N, 3) of a nav_msgs/Path, in its frame."""
     return np.array([xyz_of(stamped.pose.position) for stamped in message.poses]).reshape(-1, 3)

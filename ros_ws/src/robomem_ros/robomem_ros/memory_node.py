@@ -13,6 +13,7 @@ from robomem.errors import RobomemError
 from robomem.memory import Memory
 from robomem_ros import params, process
 from robomem_ros.boundary import transition
+from robomem_ros.corrected_path import CorrectedPath
 from robomem_ros.listener import Listener
 from robomem_ros.options import MemoryNodeOptions
 from robomem_ros.reporter import Reporter
@@ -52,12 +53,14 @@ class MemoryNode(LifecycleNode):
             opened.enter_context(Services(self, memory, reporter))
             self._configured = opened.pop_all()
         self._listener = Listener(self, memory, reporter, options)
+        self._corrected_path = CorrectedPath(self, memory, reporter, options.corrected_path)
         self.get_logger().info(f"remembering in {memory.path}")
 
     @transition
     def on_activate(self, state: LifecycleState) -> None:
         """Listen and observe."""
         self._active.enter_context(self._listener)
+        self._active.enter_context(self._corrected_path)
 
     @transition
     def on_deactivate(self, state: LifecycleState) -> None:

@@ -45,6 +45,8 @@ class MemoryNodeOptions(_Options):
     """Message that the detector sends."""
     publish_period_s: PositiveFloat = 2.0
     """Entities, map and diagnostics are published this often, where anything changed."""
+    corrected_path: str = ""
+    """Topic of the whole path that a SLAM corrects, nav_msgs/Path of the base in map with a stamp a pose."""
     topics: TopicOptions = TopicOptions()
 
 
