@@ -1,0 +1,260 @@
+"""The floor as a robot meets it: which cells are free, and how far each is from what is not."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from robomem.checks import checked_vector
+from robomem.errors import DataError
+from robomem.geometry import Points
+from robomem.spatial.octree.kernels.distance import measure_distances
+from robomem.spatial.topology.settings import TopologySettings
+
+if TYPE_CHECKING:
+    from robomem.spatial.octree import Octree
+
+HALF_DIAGONAL = (
+    0.5**0.5
+)  # in cells: a thing may fill its cell up to the corner, the robot be anywhere in its own
+CHUNK = 512  # cells: what is read from the map at a time
+MAX_CELLS = 1 << 27
+OCCUPIED, FREE, UNKNOWN = 100, 0, -1  # as nav_msgs has it
+Box = NDArray[np.int64]  # (2, 2): row and column of the first cell and of one beyond the last
+Cells = NDArray[np.int64]  # (N, 2): rows and columns
+Values = NDArray[np.int8]
+Layer = NDArray[Any]
+
+
+class Floor:
+    """Two slices of the map, at the height of the robot's body and where walls show, and the clearance in both.
+
+    Cells are named by row (y) and column (x), counted from the origin of map; arrays begin at cell `first`.
+
+    Args:
+        resolution_m: The edge of a cell.
+        settings: The robot, and the heights.
+    """
+
+    def __init__(self, resolution_m: float, settings: TopologySettings) -> None:
+        self.resolution_m = resolution_m
+        self.first = np.zeros(2, np.int64)
+        self.body: Values = np.empty((0, 0), np.int8)
+        self.walls: Values = np.empty((0, 0), np.int8)
+        self.clearance_m = np.empty((0, 0), np.float32)
+        self.room_clearance_m = np.empty((0, 0), np.float32)
+        self._settings = settings
+        self._reach = int(np.ceil(settings.max_clearance_m / resolution_m + HALF_DIAGONAL))
+
+    @property
+    def needed_m(self) -> float:
+        """The clearance of a cell that the robot can be anywhere in."""
+        return self._settings.radius_m + HALF_DIAGONAL * self.resolution_m
+
+    @property
+    def cells(self) -> Box:
+        """The cells that there are."""
+        return np.array([self.first, self.first + self.body.shape])
+
+    def cells_of(self, points_map: ArrayLike) -> Cells:
+        """Return the row and column of points (N, 2) or (N, 3) in map."""
+        xy = np.asarray(points_map, dtype=np.float64)[..., :2]
+        return np.floor(xy[..., ::-1] / self.resolution_m).astype(np.int64)
+
+    def centres_of(self, cells: Cells) -> Points:
+        """Return the centres (N, 3) of cells (N, 2), on the floor, in map."""
+        centres = np.full((*cells.shape[:-1], 3), self._settings.floor_m)
+        centres[..., :2] = (cells[..., ::-1] + 0.5) * self.resolution_m
+        return centres
+
+    # ---- what the map says ------------------------------------------------------------------------
+
+    def bounds(self, octree: "Octree", driven_map: Points) -> Box | None:
+        """Return all cells that the map or the robot's way know of, None if there are none."""
+        grid = octree.slice_2d(*self._heights())
+        corner = np.round(np.array(grid.origin_map[::-1]) / self.resolution_m).astype(np.int64)
+        corners = [corner, corner + grid.values.shape] if grid.values.size else []
+        if len(driven_map):
+            cells, reach = self.cells_of(driven_map), self._footprint_reach()
+            corners += [cells.min(axis=0) - reach, cells.max(axis=0) + reach + 1]
+        return np.array([np.min(corners, axis=0), np.max(corners, axis=0)]) if corners else None
+
+    def box_of(self, min_map: ArrayLike, max_map: ArrayLike) -> Box | None:
+        """Return the cells under a box between two corners (3,), None if it lies above or below what matters.
+
+        Raises:
+            DataError: The box is empty, not finite, or too wide.
+        """
+        low, high = checked_vector(min_map, 3, "min_map"), checked_vector(max_map, 3, "max_map")
+        if not (low < high).all():
+            raise DataError(f"a box goes from low to high, got {low.tolist()} to {high.tolist()}")
+        edges = np.stack([np.floor(low / self.resolution_m), np.ceil(high / self.resolution_m)])
+        if np.abs(edges).max() >= 2**31:
+            raise DataError(f"a box from {low.tolist()} to {high.tolist()} is beyond the map")
+        z_min, z_max = self._heights()
+        is_above_or_below = high[2] <= z_min or low[2] >= z_max
+        return None if is_above_or_below else edges[:, 1::-1].astype(np.int64)
+
+    def read(self, octree: "Octree", box: Box, driven_map: Points) -> Cells:
+        """Read the cells of a box from the map anew; returns the cells (N, 2) whose clearance changed.
+
+        Args:
+            octree: The map.
+            box: What is read.
+            driven_map: Where the robot stood, (N, 2) or more columns: unknown cells under it are free.
+
+        Raises:
+            DataError: The floor would become too large.
+        """
+        whole = self._with(box)
+        body, walls = (np.empty(box[1] - box[0], np.int8) for _ in range(2))
+        for chunk in _chunks(box):
+            at = _slices(chunk - box[0])
+            body[at], walls[at] = self._cut(octree, chunk)
+        self._drive(body, box, driven_map)
+        self._grow(whole)
+        at = _slices(box - self.first)
+        self.body[at], self.walls[at] = body, walls
+        return self._measure(box)
+
+    def restore(self, first: NDArray[np.int64], body: Values, walls: Values) -> Cells:
+        """Take slices (H, W) that were kept, and their first cell (2,); returns the cells with clearance."""
+        self._grow(self._with(np.array([first, first + body.shape])))
+        self.body[:], self.walls[:] = body, walls
+        return self._measure(self.cells)
+
+    def _heights(self) -> tuple[float, float]:
+        """Return the lowest and the highest that matter, in map."""
+        s = self._settings
+        return (
+            s.floor_m + min(s.body_m[0], s.walls_m[0]),
+            s.floor_m + max(s.body_m[1], s.walls_m[1]),
+        )
+
+    def _cut(self, octree: "Octree", box: Box) -> tuple[Values, Values]:
+        """Return the body's and the walls' slice of a box."""
+        size, low, high = self.resolution_m, *self._heights()
+        # A little inside, so that rounding never adds a neighbour.
+        corners = np.stack([box[0, ::-1] + 0.25, box[1, ::-1] - 0.25]) * size
+        voxels = octree.box((*corners[0], low), (*corners[1], high))
+        values = voxels.log_odds.transpose(2, 1, 0)  # height, row, column
+        bottom = int(np.floor(low / size))
+        bands = (self._settings.body_m, self._settings.walls_m)
+        body, walls = (
+            _flatten(values[slice(*(_voxels(np.add(band, self._settings.floor_m), size) - bottom))])
+            for band in bands
+        )
+        return body, walls
+
+    def _footprint_reach(self) -> int:
+        return int(self._settings.radius_m / self.resolution_m + 2 * HALF_DIAGONAL)
+
+    def _drive(self, body: Values, box: Box, driven_map: Points) -> None:
+        """Free the unknown cells of a box that the robot's footprint touched."""
+        reach = self._footprint_reach()
+        rows, columns = np.indices((2 * reach + 1, 2 * reach + 1)) - reach
+        limit = self._settings.radius_m / self.resolution_m + 2 * HALF_DIAGONAL
+        disc = rows**2 + columns**2 <= limit**2
+        for cell in np.unique(self.cells_of(driven_map), axis=0) if len(driven_map) else ():
+            under = np.array([cell - reach, cell + reach + 1])
+            cut = _cut_to(under, box)
+            if (cut[0] < cut[1]).all():
+                part = body[_slices(cut - box[0])]
+                part[disc[_slices(cut - under[0])] & (part == UNKNOWN)] = FREE
+
+    # ---- clearance --------------------------------------------------------------------------------
+
+    def _measure(self, box: Box) -> Cells:
+        """Measure clearance as far as a change in a box reaches; returns the cells where the body's changed."""
+        target = _cut_to(_widened(box, self._reach), self.cells)
+        source, at = _widened(target, self._reach), _slices(target - self.first)
+        body, walls = (self._padded(v, source, UNKNOWN) for v in (self.body, self.walls))
+        # Where nothing is known of the walls, the robot's own height has to do.
+        is_room = (walls == FREE) | ((walls == UNKNOWN) & (body == FREE))
+        inner = _slices(target - source[0])
+        self.room_clearance_m[at] = self._clearance(is_room)[inner]
+        before = self.clearance_m[at].copy()
+        self.clearance_m[at] = self._clearance(body == FREE)[inner]
+        changed: Cells = np.argwhere(self.clearance_m[at] != before) + target[0]
+        return changed
+
+    def _clearance(self, is_free: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return how far the centre of each cell is from all that is not free, at least; 0 where it is not."""
+        blocked = np.ascontiguousarray(~is_free)[None]
+        away_m = measure_distances(blocked, self.resolution_m)[0]
+        clearance_m = away_m - np.float32(HALF_DIAGONAL * self.resolution_m)
+        limit = np.float32(self._settings.max_clearance_m)
+        clipped: NDArray[np.float32] = np.minimum(np.maximum(clearance_m, np.float32(0)), limit)
+        return clipped
+
+    # ---- below ------------------------------------------------------------------------------------
+
+    def _with(self, box: Box) -> Box:
+        """Return the cells that there are, and a box more; raises DataError if that is too much."""
+        cells = self.cells if self.body.size else box
+        whole = np.array([np.minimum(cells[0], box[0]), np.maximum(cells[1], box[1])])
+        if (whole[1] - whole[0]).astype(np.float64).prod() > MAX_CELLS:
+            raise DataError(f"a floor has up to {MAX_CELLS:,} cells: this box is too far away")
+        return whole
+
+    def _grow(self, whole: Box) -> None:
+        self.body, self.walls, self.clearance_m, self.room_clearance_m, self.first = (
+            self._padded(self.body, whole, UNKNOWN),
+            self._padded(self.walls, whole, UNKNOWN),
+            self._padded(self.clearance_m, whole, 0.0),
+            self._padded(self.room_clearance_m, whole, 0.0),
+            whole[0],
+        )
+
+    def _padded(self, array: Layer, box: Box, fill: float) -> Layer:
+        """Return a layer's values in a box, `fill` where there are none."""
+        padded = np.full(box[1] - box[0], fill, array.dtype)
+        cut = _cut_to(box, self.cells)
+        if (cut[0] < cut[1]).all():
+            padded[_slices(cut - box[0])] = array[_slices(cut - self.first)]
+        return padded
+
+
+def _slices(box: Box) -> tuple[slice, slice]:
+    (r0, c0), (r1, c1) = box.tolist()
+    return slice(r0, r1), slice(c0, c1)
+
+
+def _cut_to(box: Box, bounds: Box) -> Box:
+    return np.array([np.maximum(box[0], bounds[0]), np.minimum(box[1], bounds[1])])
+
+
+def _widened(box: Box, cells: int) -> Box:
+    return np.array([box[0] - cells, box[1] + cells])
+
+
+def _voxels(band: ArrayLike, size: float) -> NDArray[np.int64]:
+    """Return the first voxel of a band of heights, and one beyond the last."""
+    low, high = np.asarray(band, dtype=np.float64) / size
+    return np.array([np.floor(low), np.ceil(high)], np.int64)
+
+
+def _flatten(log_odds: NDArray[np.float32]) -> Values:
+    """Return columns (R, C) of voxels (Z, R, C): occupied if any is, free if some is known and none is."""
+    is_occupied, is_known = (log_odds > 0).any(axis=0), (log_odds != 0).any(axis=0)
+    return np.where(is_occupied, OCCUPIED, np.where(is_known, FREE, UNKNOWN)).astype(np.int8)
+
+
+def _chunks(box: Box) -> Iterator[Box]:
+    (r0, c0), (r1, c1) = box.tolist()
+    for r in range(r0, r1, CHUNK):
+        for c in range(c0, c1, CHUNK):
+            yield np.array([[r, c], [min(r + CHUNK, r1), min(c + CHUNK, c1)]])
+
+
+def contacts(labels: NDArray[np.int64]) -> tuple[Cells, Cells]:
+    """Return neighbouring cells (N, 2) of an array whose values differ, none of them negative."""
+    found = []
+    for shift in ((0, 1), (1, 0)):
+        height, width = np.subtract(labels.shape, shift)
+        a, b = labels[:height, :width], labels[shift[0] :, shift[1] :]
+        cells = np.argwhere((a != b) & (a >= 0) & (b >= 0))
+        found.append((cells, cells + shift))
+    a_cells, b_cells = zip(*found, strict=True)
+    return np.concatenate(a_cells), np.concatenate(b_cells)

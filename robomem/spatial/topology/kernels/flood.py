@@ -1,0 +1,60 @@
+"""Which cells belong together: basins of a field of clearances, parted where it narrows."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robomem.spatial.topology.kernels.jit import jit
+
+NONE = -1
+Labels = NDArray[np.int64]
+
+
+@jit
+def part_basins(clearance_m: NDArray[np.float32], widest_m: float, drop_m: float) -> Labels:
+    """Label the cells (H, W) of positive clearance by basin, NONE elsewhere; a label is a cell of the basin.
+
+    Cells come by descending clearance and join the neighbour that is part of the highest basin. Where two basins
+    meet, the lower one ends if the pass is wider than `widest_m` to a side, or lies less than `drop_m` below its
+    peak: a watershed by persistence, as Chazal et al., "Persistence-Based Clustering", 2013.
+    """
+    height, width = clearance_m.shape
+    flat = clearance_m.reshape(-1)
+    parent = np.full(height * width, NONE)
+    for cell in np.argsort(-flat, kind="mergesort"):
+        if flat[cell] <= 0:
+            break
+        parent[cell] = cell
+        for side in range(4):
+            other = _neighbour(cell, side, height, width)
+            if other == NONE or parent[other] == NONE:
+                continue
+            a, b = _root(parent, cell), _root(parent, other)
+            if flat[a] < flat[b] or (flat[a] == flat[b] and a > b):
+                a, b = b, a  # a is the higher one
+            if a != b and (flat[cell] > widest_m or flat[b] - flat[cell] < drop_m):
+                parent[b] = a
+    for cell in range(height * width):
+        if parent[cell] != NONE:
+            parent[cell] = _root(parent, cell)
+    return parent.reshape(height, width)
+
+
+@jit
+def _neighbour(cell: int, side: int, height: int, width: int) -> int:
+    """Return the cell to the right, left, below or above, NONE beyond the edge."""
+    r, c = cell // width, cell % width
+    if side == 0:
+        return cell + 1 if c + 1 < width else NONE
+    if side == 1:
+        return cell - 1 if c > 0 else NONE
+    if side == 2:
+        return cell + width if r + 1 < height else NONE
+    return cell - width if r > 0 else NONE
+
+
+@jit
+def _root(parent: Labels, cell: int) -> int:
+    while parent[cell] != cell:
+        parent[cell] = parent[parent[cell]]
+        cell = parent[cell]
+    return cell
