@@ -2,6 +2,7 @@
 
 tree            the map: scans in, questions answered                start here
 paged_bricks    what of it is in memory and what on disk
+scanner, ray_tracer, depth_projector    which voxels a scan hits and passes
 brick_pool, inner_nodes, spill    the arrays below that, and the temporary file
 kernels/        the inner loops, compiled; layout.py says how everything lies in memory
 formats/        OctoMap, PLY and nav2 files

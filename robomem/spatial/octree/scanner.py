@@ -13,6 +13,7 @@ from robomem.checks import (
 )
 from robomem.errors import DataError, Reason
 from robomem.geometry import Points
+from robomem.spatial.octree.depth_projector import DepthProjector
 from robomem.spatial.octree.kernels import trace
 from robomem.spatial.octree.kernels.morton import KEY_REACH
 from robomem.spatial.octree.ray_tracer import RayTracer
@@ -26,6 +27,7 @@ class Scanner:
         self.resolution_m = resolution_m
         self._threads = threads
         self._tracer = RayTracer(resolution_m)
+        self._projector = DepthProjector(resolution_m)
 
     def trace_depth(
         self,
@@ -44,7 +46,9 @@ class Scanner:
             K: Pinhole intrinsics, (3, 3) pixels.
             T_map_cam: Pose of the optical frame in map, (4, 4).
             max_range_m: Farther returns clear the space up to there and hit nothing.
-            mode: "exact" follows every ray; "fast" asks of every voxel which pixels see past it.
+            mode: "exact" follows every ray; "fast" asks of every voxel whether a pixel sees past it, and
+                finds the same but for what rounding decides. Images that cannot be projected, such as very
+                small or very wide ones, it traces as `trace_points` does. It runs in one thread.
 
         Raises:
             FormatError, FrameError: The depth, K or T has the wrong form.
@@ -56,6 +60,10 @@ class Scanner:
             checked_pose(T_map_cam, "T_map_cam"),
         )
         self._check_reach(T[:3, 3], max_range_m)
+        if mode == "fast" and self._projector.can_project(
+            depth.shape, K, T, max_range_m=max_range_m
+        ):
+            return self._projector.trace(depth, K, T, max_range_m=max_range_m)
         points = trace.place_depth(np.ascontiguousarray(depth), K, T, 2 * max_range_m)
         return self._trace(points, T[:3, 3], max_range_m, mode)
 

@@ -18,6 +18,7 @@ from robomem.spatial.octree.tree import MIN_BUDGET_BYTES
 from robomem.spatial.octree.values import Mode
 
 RESOLUTION_M, RANGE_M = 0.1, 2.0
+FAR_M = 30.0  # there voxels around the camera have codes of 64 bits
 EMBEDDING = np.array([0.0, 0.0, 1.0])
 
 
@@ -85,9 +86,9 @@ def _use(folder: Path) -> None:
 
 def _see(octree: Octree) -> None:
     """Take scans in as a robot has them, and as they come from a journal."""
-    depth_m = np.full((24, 32), 1.0, np.float32)
+    depth_m = np.full((48, 64), 1.0, np.float32)
     depth_m[:4, :4] = np.inf, np.nan, 0.0, 9.0
-    K = np.array([[30.0, 0.0, 15.5], [0.0, 30.0, 11.5], [0.0, 0.0, 1.0]])
+    K = np.array([[60.0, 0.0, 31.5], [0.0, 60.0, 23.5], [0.0, 0.0, 1.0]])
     points_map = back_project(depth_m, K)
     origin_map = np.zeros(3)
     for mode in get_args(Mode):
@@ -98,6 +99,7 @@ def _see(octree: Octree) -> None:
             octree.integrate_points(points, origin_map=origin_map, **scan)
         delta = octree.scanner.trace_points(points_map, origin_map=origin_map, **scan)
         octree.add(MapDelta(*map(_read_only, (delta.keys, delta.hit, delta.free))))
+    octree.scanner.trace_depth(depth_m, K=K, T_map_cam=np.eye(4), max_range_m=FAR_M)
     octree.label(points_map, EMBEDDING)
     octree.label(_read_only(points_map), EMBEDDING)
 
