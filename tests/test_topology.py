@@ -19,7 +19,6 @@ SETTINGS = TopologySettings(
     radius_m=0.15, body_m=(0.0, 0.1), walls_m=(0.1, 0.2), reach_m=1.0, max_clearance_m=0.8
 )
 VALUE = {100: 850, 0: -400, -1: 0}
-HALF_DIAGONAL = 0.5**0.5
 seeds = st.integers(0, 2**32 - 1)
 few = settings(deadline=None, max_examples=15)
 
@@ -60,13 +59,13 @@ def change_at_random(body, rng):
 
 
 def traversable(body, radius_m=SETTINGS.radius_m):
-    """Tell where the robot can be anywhere in a cell, by the distance to every cell that is not free."""
+    """Tell from where in a cell, wherever that is, the robot touches no cell that is not free."""
     padded = np.pad(body, 12, constant_values=-1)
     blocked = np.argwhere(padded != 0) - 12
-    needed = radius_m / SIZE + 2 * HALF_DIAGONAL - 1e-5
     found = np.zeros(body.shape, bool)
     for cell in np.argwhere(body == 0):
-        found[tuple(cell)] = ((blocked - cell) ** 2).sum(axis=1).min() >= needed**2
+        gaps = np.maximum(np.abs(blocked - cell) - 1, 0)
+        found[tuple(cell)] = SIZE * np.linalg.norm(gaps, axis=1).min() >= radius_m - 1e-6
     return found
 
 

@@ -30,6 +30,10 @@ Layer = NDArray[Any]
 class Floor:
     """Two slices of the map, at the height of the robot's body and where walls show, and the clearance in both.
 
+    The clearance of a cell is how far any point in it is from all cells that are not known to be free, at least: a
+    disc of that radius may be anywhere in the cell. 0 where one beside it is not free. In rooms
+    it is measured from the centre of the cell to that of the nearest which is not free.
+
     Cells are named by row (y) and column (x), counted from the origin of map; arrays begin at cell `first`.
 
     Args:
@@ -45,12 +49,7 @@ class Floor:
         self.clearance_m = np.empty((0, 0), np.float32)
         self.room_clearance_m = np.empty((0, 0), np.float32)
         self._settings = settings
-        self._reach = int(np.ceil(settings.max_clearance_m / resolution_m + HALF_DIAGONAL))
-
-    @property
-    def needed_m(self) -> float:
-        """The clearance of a cell that the robot can be anywhere in."""
-        return self._settings.radius_m + HALF_DIAGONAL * self.resolution_m
+        self._reach = int(np.ceil(settings.max_clearance_m / resolution_m)) + 1
 
     @property
     def cells(self) -> Box:
@@ -148,20 +147,20 @@ class Floor:
         return body, walls
 
     def _footprint_reach(self) -> int:
-        return int(self._settings.radius_m / self.resolution_m + 2 * HALF_DIAGONAL)
+        return int(self._settings.radius_m / self.resolution_m) + 1
 
     def _drive(self, body: Values, box: Box, driven_map: Points) -> None:
-        """Free the unknown cells of a box that the robot's footprint touched."""
+        """Free the unknown cells of a box that the robot touched, if it was anywhere in the cells it drove through."""
         reach = self._footprint_reach()
-        rows, columns = np.indices((2 * reach + 1, 2 * reach + 1)) - reach
-        limit = self._settings.radius_m / self.resolution_m + 2 * HALF_DIAGONAL
-        disc = rows**2 + columns**2 <= limit**2
-        for cell in np.unique(self.cells_of(driven_map), axis=0) if len(driven_map) else ():
+        gaps = np.maximum(np.abs(np.indices((2 * reach + 1, 2 * reach + 1)) - reach) - 1, 0)
+        footprint = (gaps**2).sum(axis=0) <= (self._settings.radius_m / self.resolution_m) ** 2
+        cells, near = self.cells_of(driven_map), _widened(box, reach)
+        cells = cells[((cells >= near[0]) & (cells < near[1])).all(axis=1)]
+        for cell in np.unique(cells, axis=0):
             under = np.array([cell - reach, cell + reach + 1])
             cut = _cut_to(under, box)
-            if (cut[0] < cut[1]).all():
-                part = body[_slices(cut - box[0])]
-                part[disc[_slices(cut - under[0])] & (part == UNKNOWN)] = FREE
+            part = body[_slices(cut - box[0])]
+            part[footprint[_slices(cut - under[0])] & (part == UNKNOWN)] = FREE
 
     # ---- clearance --------------------------------------------------------------------------------
 
@@ -173,20 +172,20 @@ class Floor:
         # Where nothing is known of the walls, the robot's own height has to do.
         is_room = (walls == FREE) | ((walls == UNKNOWN) & (body == FREE))
         inner = _slices(target - source[0])
-        self.room_clearance_m[at] = self._clearance(is_room)[inner]
+        self.room_clearance_m[at] = self._away(~is_room)[inner]
+        # Two cells are as far apart as the centre of one is from the nearest neighbour of the other.
         before = self.clearance_m[at].copy()
-        self.clearance_m[at] = self._clearance(body == FREE)[inner]
+        self.clearance_m[at] = self._away(_with_neighbours(body != FREE))[inner]
         changed: Cells = np.argwhere(self.clearance_m[at] != before) + target[0]
         return changed
 
-    def _clearance(self, is_free: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return how far the centre of each cell is from all that is not free, at least; 0 where it is not."""
-        blocked = np.ascontiguousarray(~is_free)[None]
-        away_m = measure_distances(blocked, self.resolution_m)[0]
-        clearance_m = away_m - np.float32(HALF_DIAGONAL * self.resolution_m)
-        limit = np.float32(self._settings.max_clearance_m)
-        clipped: NDArray[np.float32] = np.minimum(np.maximum(clearance_m, np.float32(0)), limit)
-        return clipped
+    def _away(self, blocked: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return how far the centre of each cell (H, W) is from that of the nearest blocked one, up to the limit."""
+        away_m = measure_distances(np.ascontiguousarray(blocked)[None], self.resolution_m)[0]
+        limited: NDArray[np.float32] = np.minimum(
+            away_m, np.float32(self._settings.max_clearance_m)
+        )
+        return limited
 
     # ---- below ------------------------------------------------------------------------------------
 
@@ -214,6 +213,13 @@ class Floor:
         if (cut[0] < cut[1]).all():
             padded[_slices(cut - box[0])] = array[_slices(cut - self.first)]
         return padded
+
+
+def _with_neighbours(blocked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return cells (H, W) with the eight round each, and those at the edge."""
+    wide = np.pad(blocked, 1, constant_values=True)
+    wide = wide[:-2] | wide[1:-1] | wide[2:]
+    return wide[:, :-2] | wide[:, 1:-1] | wide[:, 2:]
 
 
 def _slices(box: Box) -> tuple[slice, slice]:

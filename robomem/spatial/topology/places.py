@@ -21,6 +21,7 @@ from robomem.spatial.topology.kernels.sight import (
     nearest_seen,
     sweep_pairs,
 )
+from robomem.spatial.topology.settings import TopologySettings
 from robomem.types import Vector
 
 Tile = tuple[int, int]
@@ -63,9 +64,10 @@ class PlaceSampler:
     Every cell that the robot can be anywhere in sees a place within reach. Places are connected where such cells are.
     """
 
-    def __init__(self, floor: Floor, *, reach_m: float) -> None:
+    def __init__(self, floor: Floor, settings: TopologySettings) -> None:
         self._floor = floor
-        self._reach = reach_m / floor.resolution_m
+        self._radius_m = settings.radius_m
+        self._reach = settings.reach_m / floor.resolution_m
         self._size = 2 * int(np.ceil(self._reach)) + 2  # of a tile, in cells; no way is longer
         self._chosen: dict[Tile, Cells] = {}
         self._bridges: dict[Tile, Cells] = {}
@@ -174,7 +176,7 @@ class PlaceSampler:
 
     @property
     def _field(self) -> Field:
-        return Field(self._floor.clearance_m, self._floor.needed_m)
+        return Field(self._floor.clearance_m, self._radius_m)
 
     def _box(self, tile: Tile, *, beyond: int = 0) -> Box:
         """Return the cells of a tile that there are, and some beyond its end."""

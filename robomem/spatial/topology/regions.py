@@ -66,8 +66,10 @@ class Rooms:
         )
         _join_small(labels, floor, self._settings.min_room_m2 / floor.resolution_m**2)
         at = tuple((places - floor.first).T)
-        labels[at] = _spread(labels[at], ways)
-        labels[~np.isin(labels, labels[at])] = NONE  # nobody can go there
+        labels[at] = _spread(labels[at], ways, unused=labels.max(initial=NONE) + 1)
+        is_room = np.zeros(labels.max(initial=NONE) + 2, np.bool_)  # the last is that of NONE
+        is_room[labels[at]] = True  # nobody can go to the others
+        labels[~is_room[labels]] = NONE
         self.labels, self.first = self._with_ids(labels, floor.first), floor.first
 
     def regions(self, floor: Floor, place_ids: NDArray[np.int64], places: Cells) -> list[Region]:
@@ -93,27 +95,28 @@ class Rooms:
 
     def _with_ids(self, labels: Labels, first: NDArray[np.int64]) -> Labels:
         """Return labels with the ids of the rooms before, where most of the old or of the new room is the same."""
-        before = np.full(labels.shape, NONE)
+        areas, counts = np.bincount(labels[labels != NONE]), self._shared(labels, first)
+        old_areas = np.bincount(self.labels[self.labels != NONE], minlength=len(counts))
+        ids = np.full(len(areas) + 1, NONE)  # the last is that of NONE, which is -1
+        is_most = 2 * counts > np.minimum(old_areas[:, None], areas)
+        for old, new in sorted(np.argwhere(is_most).tolist(), key=lambda p: -counts[*p]):
+            if ids[new] == NONE and old not in ids:
+                ids[new] = old
+        is_new = (areas > 0) & (ids[:-1] == NONE)
+        ids[:-1][is_new] = self.next_id + np.arange(is_new.sum())
+        self.next_id += int(is_new.sum())
+        return ids[labels]
+
+    def _shared(self, labels: Labels, first: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Count the cells that each room before (O) shares with each label (N), (O, N)."""
         rows = np.argwhere(self.labels != NONE)
         cells = rows + self.first - first
         is_here = ((cells >= 0) & (cells < labels.shape)).all(axis=1)
-        before[tuple(cells[is_here].T)] = self.labels[tuple(rows[is_here].T)]
-        is_both = (before != NONE) & (labels != NONE)
-        pairs = np.stack([before[is_both], labels[is_both]], axis=-1)
-        pairs, counts = np.unique(pairs, axis=0, return_counts=True)
-        ids: dict[int, int] = {}
-        for i in np.argsort(-counts, kind="stable"):
-            old, new = pairs[i].tolist()
-            smaller = min((self.labels == old).sum(), (labels == new).sum())
-            if new not in ids and old not in ids.values() and 2 * counts[i] > smaller:
-                ids[new] = old
-        for new in np.unique(labels[labels != NONE]).tolist():
-            if new not in ids:
-                ids[new] = self.next_id
-                self.next_id += 1
-        known, where = np.unique(labels, return_inverse=True)
-        renamed = np.array([ids.get(label, NONE) for label in known.tolist()], np.int64)
-        return renamed[where].reshape(labels.shape)
+        old, new = self.labels[tuple(rows[is_here].T)], labels[tuple(cells[is_here].T)]
+        old, new = old[new != NONE], new[new != NONE]
+        width = labels.max(initial=NONE) + 1
+        counts = np.bincount(old * width + new, minlength=self.next_id * width)
+        return counts.reshape(self.next_id, width)
 
 
 def name_regions(regions: Sequence[Region], things: Iterable[Thing]) -> list[Region]:
@@ -141,25 +144,24 @@ def name_regions(regions: Sequence[Region], things: Iterable[Thing]) -> list[Reg
 
 def _join_small(labels: Labels, floor: Floor, min_cells: float) -> None:
     """Join basins of fewer cells to the neighbour behind the widest pass, the smallest first."""
-    names, compact = np.unique(labels, return_inverse=True)
-    areas = np.bincount(compact.reshape(-1))
+    areas = np.bincount(labels[labels != NONE])
     a, b = contacts(labels)
-    sides = np.stack([compact.reshape(labels.shape)[tuple(cells.T)] for cells in (a, b)])
+    sides = np.stack([labels[tuple(cells.T)] for cells in (a, b)])
     passes_m = np.minimum(*(floor.room_clearance_m[tuple(cells.T)] for cells in (a, b)))
-    while (sides[0] != sides[1]).any():
-        meets = np.unique(sides[:, sides[0] != sides[1]])
-        smallest = meets[np.argmin(areas[meets])]
+    while (is_border := sides[0] != sides[1]).any():
+        meet = np.unique(sides[:, is_border])
+        smallest = meet[np.argmin(areas[meet])]
         if areas[smallest] >= min_cells:
             break
-        here = (sides == smallest).any(axis=0) & (sides[0] != sides[1])
-        widest = np.flatnonzero(here)[np.argmax(passes_m[here])]
-        other = sides[:, widest].sum() - smallest
+        here = np.flatnonzero((sides == smallest).any(axis=0) & is_border)
+        widest = sides[:, here[np.argmax(passes_m[here])]]
+        other = widest.sum() - smallest
         areas[other] += areas[smallest]
-        sides[sides == smallest] = other
-        labels[labels == names[smallest]] = names[other]
+        for each in (sides, labels):
+            each[each == smallest] = other
 
 
-def _spread(rooms: NDArray[np.int64], ways: NDArray[np.int64]) -> NDArray[np.int64]:
+def _spread(rooms: NDArray[np.int64], ways: NDArray[np.int64], *, unused: int) -> NDArray[np.int64]:
     """Return the rooms of places (N,), those without one in that of a neighbour, or in one of their own."""
     rooms = rooms.copy()
     both = np.concatenate([ways, ways[:, ::-1]])
@@ -172,4 +174,4 @@ def _spread(rooms: NDArray[np.int64], ways: NDArray[np.int64]) -> NDArray[np.int
         np.minimum.at(lowest, both[is_new, 1], source[is_new])
         rooms = np.where((rooms == NONE) & (lowest < np.iinfo(np.int64).max), lowest, rooms)
     parts = label_components(len(rooms), ways)
-    return np.where(rooms == NONE, rooms.max(initial=NONE) + 1 + parts, rooms)
+    return np.where(rooms == NONE, unused + parts, rooms)

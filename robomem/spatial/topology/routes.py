@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from robomem.errors import UnreachableError
 from robomem.geometry import Points
-from robomem.spatial.topology.floor import HALF_DIAGONAL, Cells, Floor
+from robomem.spatial.topology.floor import Cells, Floor
 from robomem.spatial.topology.graph import PositionGraph
 from robomem.spatial.topology.kernels.flood import NONE
 from robomem.spatial.topology.kernels.sight import (
@@ -20,6 +20,7 @@ from robomem.spatial.topology.kernels.sight import (
 )
 from robomem.spatial.topology.regions import Rooms
 
+HALF_DIAGONAL = 0.5**0.5  # of a cell
 STEP_CELLS = 4  # a path may turn once in so many cells
 MOST_STEPS = 16  # between two places
 PULLS = 3  # more gain little
@@ -74,7 +75,7 @@ class Ground:
         (r0, c0), (r1, c1) = low - self.floor.first, high - self.floor.first
         cells = np.argwhere(self.field.clearance_m[r0:r1, c0:c1] >= self.field.needed_m) + low
         away_m = np.linalg.norm(self.floor.centres_of(cells)[:, :2] - p_map[:2], axis=1)
-        is_near = away_m <= reach_m + HALF_DIAGONAL * size
+        is_near = away_m <= reach_m + HALF_DIAGONAL * size  # the cell that it is in, at least
         order = np.argsort(away_m[is_near], kind="stable")
         found: Cells = cells[is_near][order]
         return found
@@ -149,12 +150,11 @@ def _route(ground: Ground, rooms: Rooms, path: Cells, place_ids: tuple[int, ...]
     floor = ground.floor
     waypoints_map = floor.centres_of(path)
     at = tuple((path - floor.first).T)
-    margin_m = HALF_DIAGONAL * floor.resolution_m  # between waypoints it crosses cells anywhere
     passed = rooms.labels[tuple((_densified(path) - rooms.first).T)]
     return Route(
         waypoints_map,
         ground.field.clearance_m[at].astype(np.float64),
-        float(ground.least_clearance(path).min(initial=np.inf)) - margin_m,
+        float(ground.least_clearance(path).min()),
         float(np.linalg.norm(np.diff(waypoints_map, axis=0), axis=1).sum()),
         place_ids,
         tuple(room for room, _ in itertools.groupby(passed[passed != NONE].tolist())),

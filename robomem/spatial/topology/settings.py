@@ -28,7 +28,7 @@ class TopologySettings:
     body_m: tuple[float, float] = (0.1, 1.2)
     walls_m: tuple[float, float] = (1.3, 1.9)
     reach_m: float = 1.5
-    max_clearance_m: float = 3.0
+    max_clearance_m: float = 2.0
     max_door_m: float = 1.3
     min_widening_m: float = 0.25
     min_room_m2: float = 1.0

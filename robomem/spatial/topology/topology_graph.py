@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from robomem.errors import DataError, QueryError
 from robomem.geometry import Points
 from robomem.spatial.topology.barriers import Line, closed, line_across
-from robomem.spatial.topology.floor import HALF_DIAGONAL, Cells, Floor
+from robomem.spatial.topology.floor import Cells, Floor
 from robomem.spatial.topology.graph import PositionGraph
 from robomem.spatial.topology.kernels.flood import NONE
 from robomem.spatial.topology.kernels.sight import BLOCKED, Field, sweep_pairs
@@ -40,7 +40,7 @@ class TopologyGraph:
     def __init__(self, resolution_m: float, settings: TopologySettings | None = None) -> None:
         self.settings = settings or TopologySettings()
         self._floor = Floor(resolution_m, self.settings)
-        self._sampler = PlaceSampler(self._floor, reach_m=self.settings.reach_m)
+        self._sampler = PlaceSampler(self._floor, self.settings)
         self._rooms = Rooms(self.settings)
         self._cells: Cells = np.empty((0, 2), np.int64)
         self._ids: NDArray[np.int64] = np.empty(0, np.int64)
@@ -109,10 +109,9 @@ class TopologyGraph:
         """Return the straight ways between places, the blocked ones too."""
         ways, rows = self._sampler.ways, self._way_rows()
         lengths_m = np.linalg.norm(ways.ends - ways.begins, axis=1) * self._floor.resolution_m
-        margin_m = HALF_DIAGONAL * self._floor.resolution_m
         columns = self._ids[rows].tolist(), lengths_m.tolist(), ways.clearance_m.tolist()
         return [
-            Passage((u, v), length_m, clearance_m - margin_m)
+            Passage((u, v), length_m, clearance_m)
             for (u, v), length_m, clearance_m in zip(*columns, strict=True)
         ]
 
@@ -255,8 +254,7 @@ class TopologyGraph:
         """Return what a robot of a radius can drive on now."""
         if radius_m not in self._grounds:
             floor, ways = self._floor, self._sampler.ways
-            needed_m = radius_m + HALF_DIAGONAL * floor.resolution_m
-            field = Field(closed(floor, self._barriers_map.values()), needed_m)
+            field = Field(closed(floor, self._barriers_map.values()), radius_m)
             least = sweep_pairs(field, ways.begins - floor.first, ways.ends - floor.first)
             positions = floor.centres_of(self._cells)
             open_rows = self._way_rows()[least != BLOCKED]

@@ -11,18 +11,17 @@ Labels = NDArray[np.int64]
 
 @jit
 def part_basins(clearance_m: NDArray[np.float32], widest_m: float, drop_m: float) -> Labels:
-    """Label the cells (H, W) of positive clearance by basin, NONE elsewhere; a label is a cell of the basin.
+    """Number the basins of the cells (H, W) of positive clearance from 0, in the order of their first cells.
 
-    Cells come by descending clearance and join the neighbour that is part of the highest basin. Where two basins
-    meet, the lower one ends if the pass is wider than `widest_m` to a side, or lies less than `drop_m` below its
-    peak: a watershed by persistence, as Chazal et al., "Persistence-Based Clustering", 2013.
+    Cells come by descending clearance and join their neighbours' basins. Where two basins meet, the lower one ends
+    if the pass is wider than `widest_m` to a side, or lies less than `drop_m` below its peak: a watershed by
+    persistence, as Chazal et al., "Persistence-Based Clustering in Riemannian Manifolds", 2013. NONE elsewhere.
     """
     height, width = clearance_m.shape
     flat = clearance_m.reshape(-1)
     parent = np.full(height * width, NONE)
-    for cell in np.argsort(-flat, kind="mergesort"):
-        if flat[cell] <= 0:
-            break
+    cells = np.flatnonzero(flat > 0)
+    for cell in cells[np.argsort(-flat[cells], kind="mergesort")]:
         parent[cell] = cell
         for side in range(4):
             other = _neighbour(cell, side, height, width)
@@ -33,10 +32,15 @@ def part_basins(clearance_m: NDArray[np.float32], widest_m: float, drop_m: float
                 a, b = b, a  # a is the higher one
             if a != b and (flat[cell] > widest_m or flat[b] - flat[cell] < drop_m):
                 parent[b] = a
-    for cell in range(height * width):
-        if parent[cell] != NONE:
-            parent[cell] = _root(parent, cell)
-    return parent.reshape(height, width)
+    labels, number_of_root = np.full(height * width, NONE), np.full(height * width, NONE)
+    count = 0
+    for cell in cells:
+        root = _root(parent, int(cell))
+        if number_of_root[root] == NONE:
+            number_of_root[root] = count
+            count += 1
+        labels[cell] = number_of_root[root]
+    return labels.reshape(height, width)
 
 
 @jit
