@@ -5,7 +5,6 @@ of what was chosen in those of its neighbours that come before it, so a change i
 and no further, and the places are those of a floor seen for the first time.
 """
 
-import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.spatial.topology.floor import Box, Cells, Floor, contacts
-from robomem.spatial.topology.kernels.search import label_components
 from robomem.spatial.topology.kernels.sight import (
     BLOCKED,
     Field,
@@ -27,6 +25,7 @@ from robomem.types import Vector
 Tile = tuple[int, int]
 Cell = tuple[int, int]
 NONE = np.empty((0, 2), np.int64)
+STRETCH = 1.5
 COLOURS = 4  # tiles of one colour do not touch
 LATER = ((0, 0), (0, 1), (1, -1), (1, 0), (1, 1))  # a tile and half of its neighbours
 
@@ -123,30 +122,45 @@ class PlaceSampler:
     # ---- bridges ----------------------------------------------------------------------------------
 
     def _bridge(self, tile: Tile) -> Cells:
-        """Return cells that join places whose surroundings touch in a tile, but which no straight ways join."""
-        box, first, field = self._box(tile, beyond=1), self._floor.first, self._field
+        """Return cells that join places whose surroundings touch in a tile, but which are apart by straight ways.
+
+        Apart are those that are not joined at all, or by a way that is STRETCH times as long as the one across the
+        contact: where there is a gap between things a route may take it.
+        """
+        box, first = self._box(tile, beyond=1), self._floor.first
         places = _joined([self._chosen.get(t, NONE) for t in _ring([tile])])
         if not len(places) or (box[0] >= box[1]).any():
             return NONE
-        nearest = nearest_seen(field, box - first, places - first, self._reach)
-        a, b = contacts(nearest)
-        owners = np.stack([nearest[tuple(a.T)], nearest[tuple(b.T)]], axis=-1)
-        a, b = a + box[0], b + box[0]
-        widths = np.minimum(*(field.clearance_m[tuple((c - first).T)] for c in (a, b)))
-        pairs = np.array(list(itertools.combinations(np.unique(owners), 2)), np.int64)
-        part = self._parts(places, pairs.reshape(-1, 2))
+        nearest = nearest_seen(self._field, box - first, places - first, self._reach)
+        a, b = (cells + box[0] for cells in contacts(nearest))
+        ends = np.stack([nearest[tuple((cells - box[0]).T)] for cells in (a, b)], axis=-1)
+        across = 1.0 + sum(
+            np.linalg.norm(c - places[e], axis=1) for c, e in ((a, ends[:, 0]), (b, ends[:, 1]))
+        )
+        apart = self._distances(places)
         bridges = [NONE]
-        while len(is_apart := np.flatnonzero(part[owners[:, 0]] != part[owners[:, 1]])):
-            widest = is_apart[np.argmax(widths[is_apart])]
-            p, q = owners[widest]
-            bridges.append(self._span((a[widest], b[widest]), places[[p, q]]))
-            part[part == part[q]] = part[p]
+        for i in np.lexsort((*a.T, across)):
+            p, q = ends[i]
+            if apart[p, q] > STRETCH * across[i]:
+                bridges.append(self._span((a[i], b[i]), places[ends[i]]))
+                through = apart[:, p, None] + across[i] + apart[q]
+                apart = np.minimum(apart, np.minimum(through, through.T))
         return _joined(bridges)
 
-    def _parts(self, places: Cells, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Number the groups of places (N, 2) that straight ways among pairs (M, 2) of them join."""
-        _, is_way = self._sweep(places[pairs[:, 0]], places[pairs[:, 1]])
-        return label_components(len(places), pairs[is_way])
+    def _distances(self, places: Cells) -> NDArray[np.float64]:
+        """Return how far places (N, 2) are from each other by straight ways among them, (N, N), in cells.
+
+        Floyd, "Algorithm 97: Shortest Path", 1962.
+        """
+        i, j = np.triu_indices(len(places), 1)
+        is_way = self._sweep(places[i], places[j])[1]
+        apart: NDArray[np.float64] = np.full((len(places), len(places)), np.inf)
+        apart[i[is_way], j[is_way]] = np.linalg.norm(places[i] - places[j], axis=1)[is_way]
+        apart = np.minimum(apart, apart.T)
+        np.fill_diagonal(apart, 0.0)
+        for k in range(len(places)):
+            apart = np.minimum(apart, apart[:, k, None] + apart[k])
+        return apart
 
     def _span(self, contact: tuple[Cells, Cells], ends: Cells) -> Cells:
         """Return one of two touching cells if it sees both ends, or else both cells."""
