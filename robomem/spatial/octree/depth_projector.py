@@ -12,6 +12,7 @@ from robomem.spatial.octree.kernels.morton import EMPTY
 from robomem.spatial.octree.kernels.packed import Packing, packing
 from robomem.spatial.octree.kernels.project import LARGEST
 from robomem.spatial.octree.kernels.touched import Touched
+from robomem.spatial.octree.kernels.trace import NUDGE
 from robomem.spatial.octree.kernels.view import Matrix, Vector, View
 from robomem.spatial.octree.values import MapDelta
 
@@ -156,10 +157,12 @@ def _round_down(values: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def _view_from(origin: NDArray[np.float64], R: Matrix3, lens: _Lens) -> View:
     rays = R @ lens.rays_cam
-    home_x, home_y, home_z = (int(x) for x in origin)
+    home = np.floor(origin)
+    x, y, z = home.astype(int).tolist()
     return View(
         origin=_vector(origin),
-        home=(home_x, home_y, home_z),
+        home=(x, y, z),
+        eye=_vector(np.clip(origin, home + NUDGE, home + 1 - NUDGE)),
         rays=_matrix(rays),
         pixels=_matrix(np.asarray(np.linalg.inv(rays), np.float64)),
         width=lens.shape[1],

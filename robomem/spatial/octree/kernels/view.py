@@ -17,7 +17,7 @@ NEAR = 0.25  # voxels before the camera's plane: what begins nearer may lie anyw
 
 Vector = tuple[float, float, float]
 Matrix = tuple[Vector, Vector, Vector]
-Line = tuple[float, float, float]  # p u + q v + r is not negative inside
+Line = tuple[float, float, float]  # p u + q v + r is positive inside
 Silhouette = tuple[Line, Line, Line, Line, Line, Line]
 
 
@@ -27,6 +27,7 @@ class View(NamedTuple):
     Attributes:
         origin: Where it is.
         home: The voxel it is in.
+        eye: The origin, kept off the border of that voxel: rays along a border are then in it.
         rays: From (u, v, 1) to the ray of a pixel, of depth 1.
         pixels: From a point relative to the camera to (u z, v z, z).
         width: In pixels.
@@ -37,6 +38,7 @@ class View(NamedTuple):
 
     origin: Vector
     home: Cell
+    eye: Vector
     rays: Matrix
     pixels: Matrix
     width: int
@@ -77,7 +79,7 @@ def dot(a: Vector, b: Vector) -> float:
 def footprint(view: View, x: float, y: float, z: float, size: float) -> Footprint:
     """Find where in the image a cube lies, given by its lowest corner and its edge."""
     half = 0.5 * size
-    p = (x + half - view.origin[0], y + half - view.origin[1], z + half - view.origin[2])
+    p = (x + half - view.eye[0], y + half - view.eye[1], z + half - view.eye[2])
     mu, mv, mz = view.pixels
     depth, thick = dot(mz, p), half * _spread(mz, mz, 0.0)
     near, far = depth - thick, depth + thick
@@ -107,7 +109,7 @@ def _spread(row: Vector, depth_row: Vector, u: float) -> float:
 @jit_inline
 def silhouette(view: View, x: float, y: float, z: float, size: float) -> Silhouette:
     """Return the lines between which the pixels lie whose rays pass a cube."""
-    x, y, z = x - view.origin[0], y - view.origin[1], z - view.origin[2]
+    x, y, z = x - view.eye[0], y - view.eye[1], z - view.eye[2]
     a, b = _tangents(x, y, size, view.rays[0], view.rays[1])
     c, d = _tangents(y, z, size, view.rays[1], view.rays[2])
     e, f = _tangents(z, x, size, view.rays[2], view.rays[0])
@@ -148,7 +150,7 @@ def touches(lines: Silhouette, rect: Rect) -> bool:
     u, v, du, dv = rect.u0, rect.v0, rect.u1 - rect.u0, rect.v1 - rect.v0
     is_touched = True
     for p, q, r in lines:
-        is_touched &= p * u + q * v + r + max(p, 0.0) * du + max(q, 0.0) * dv >= 0
+        is_touched &= p * u + q * v + r + max(p, 0.0) * du + max(q, 0.0) * dv > 0
     return is_touched
 
 
@@ -157,7 +159,7 @@ def contains(lines: Silhouette, u: float, v: float) -> bool:
     """Tell whether the ray of a pixel lies within a silhouette."""
     is_inside = True
     for p, q, r in lines:
-        is_inside &= p * u + q * v + r >= 0
+        is_inside &= p * u + q * v + r > 0
     return is_inside
 
 
