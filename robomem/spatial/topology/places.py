@@ -89,7 +89,7 @@ class PlaceSampler:
 
     def resample(self, changed: Cells) -> None:
         """Choose again where clearances (N, 2) changed, and wherever that matters."""
-        dirty = {_tile(row) for row in np.unique(changed // self._size, axis=0)}
+        dirty = self._tiles(changed)
         dirty |= self._choose(_ring(dirty))
         for tile in sorted(_ring(dirty)):
             bridges = self._bridge(tile)
@@ -197,10 +197,20 @@ class PlaceSampler:
         first, (low, high) = np.array(tile) * self._size, self._floor.cells
         return np.array([np.maximum(first, low), np.minimum(first + self._size + beyond, high)])
 
+    def _tiles(self, cells: Cells) -> set[Tile]:
+        """Return the tiles of cells (N, 2)."""
+        tiles = cells // self._size
+        first = tiles.min(axis=0, initial=0)
+        flat = (tiles - first) @ (2**32, 1)  # one number is sorted faster than two
+        return {
+            (r + int(first[0]), c + int(first[1]))
+            for r, c in (divmod(n, 2**32) for n in np.unique(flat).tolist())
+        }
+
     def _by_tile(self) -> dict[Tile, Cells]:
         cells = self.cells
         tiles, which = np.unique(cells // self._size, axis=0, return_inverse=True)
-        return {_tile(tile): cells[which == i] for i, tile in enumerate(tiles)}
+        return {(r, c): cells[which == i] for i, (r, c) in enumerate(tiles.tolist())}
 
 
 def _joined(cells: list[Cells]) -> Cells:
@@ -216,7 +226,3 @@ def _ring(tiles: Iterable[Tile]) -> set[Tile]:
 
 def _colour(tile: Tile) -> int:
     return 2 * (tile[0] % 2) + tile[1] % 2
-
-
-def _tile(row: NDArray[np.int64]) -> Tile:
-    return int(row[0]), int(row[1])

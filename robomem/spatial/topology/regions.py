@@ -95,28 +95,31 @@ class Rooms:
 
     def _with_ids(self, labels: Labels, first: NDArray[np.int64]) -> Labels:
         """Return labels with the ids of the rooms before, where most of the old or of the new room is the same."""
-        areas, counts = np.bincount(labels[labels != NONE]), self._shared(labels, first)
-        old_areas = np.bincount(self.labels[self.labels != NONE], minlength=len(counts))
+        areas = np.bincount(labels[labels != NONE])
+        old_ids, old_areas = np.unique(self.labels[self.labels != NONE], return_counts=True)
         ids = np.full(len(areas) + 1, NONE)  # the last is that of NONE, which is -1
-        is_most = 2 * counts > np.minimum(old_areas[:, None], areas)
-        for old, new in sorted(np.argwhere(is_most).tolist(), key=lambda p: -counts[*p]):
-            if ids[new] == NONE and old not in ids:
+        for old, new, count in self._shared(labels, first):
+            smaller = min(old_areas[np.searchsorted(old_ids, old)], areas[new])
+            if ids[new] == NONE and old not in ids and 2 * count > smaller:
                 ids[new] = old
         is_new = (areas > 0) & (ids[:-1] == NONE)
         ids[:-1][is_new] = self.next_id + np.arange(is_new.sum())
         self.next_id += int(is_new.sum())
         return ids[labels]
 
-    def _shared(self, labels: Labels, first: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Count the cells that each room before (O) shares with each label (N), (O, N)."""
+    def _shared(self, labels: Labels, first: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+        """Return the rooms before, the labels, and how many cells they share, the most first."""
         rows = np.argwhere(self.labels != NONE)
         cells = rows + self.first - first
         is_here = ((cells >= 0) & (cells < labels.shape)).all(axis=1)
         old, new = self.labels[tuple(rows[is_here].T)], labels[tuple(cells[is_here].T)]
-        old, new = old[new != NONE], new[new != NONE]
-        width = labels.max(initial=NONE) + 1
-        counts = np.bincount(old * width + new, minlength=self.next_id * width)
-        return counts.reshape(self.next_id, width)
+        width = int(labels.max(initial=0)) + 1
+        pairs, counts = np.unique((old * width + new)[new != NONE], return_counts=True)
+        order = np.argsort(-counts, kind="stable")
+        return [
+            (*divmod(pair, width), count)
+            for pair, count in zip(pairs[order].tolist(), counts[order].tolist(), strict=True)
+        ]
 
 
 def name_regions(regions: Sequence[Region], things: Iterable[Thing]) -> list[Region]:

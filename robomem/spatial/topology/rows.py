@@ -73,6 +73,7 @@ class TopologyRows:
             and np.isin(self.walls, values).all()
             and (self.rooms >= NONE).all()
             and (self.rooms < self.next_ids[1]).all()
+            and (self.next_ids < FARTHEST).all()
             and (np.abs(self.place_cells) < FARTHEST).all()
             and len(np.unique(self.place_ids)) == len(self.place_ids)
             and ((self.place_ids >= 0) & (self.place_ids < self.next_ids[0])).all()

@@ -42,6 +42,7 @@ class TopologyGraph:
         self._floor = Floor(resolution_m, self.settings)
         self._sampler = PlaceSampler(self._floor, self.settings)
         self._rooms = Rooms(self.settings)
+        self._are_rooms_stale = False
         self._cells: Cells = np.empty((0, 2), np.int64)
         self._ids: NDArray[np.int64] = np.empty(0, np.int64)
         self._next_id = 0
@@ -117,7 +118,8 @@ class TopologyGraph:
 
     def regions(self, things: Iterable[Thing] = ()) -> list[Region]:
         """Return the rooms by number, named from what stands in them: (label, p_map) of each thing."""
-        return name_regions(self._rooms.regions(self._floor, self._ids, self._cells), things)
+        rooms = self._current_rooms().regions(self._floor, self._ids, self._cells)
+        return name_regions(rooms, things)
 
     @property
     def graph(self) -> PositionGraph[int]:
@@ -155,7 +157,9 @@ class TopologyGraph:
         ground = self._ground(max(radius_m, self.settings.radius_m))
         # It may stand nearer to a wall than the map's voxels let it.
         start_reach_m = radius_m + self._floor.resolution_m
-        return find_route(ground, self._rooms, start, goal, reach_m=(start_reach_m, standoff_m))
+        return find_route(
+            ground, self._current_rooms(), start, goal, reach_m=(start_reach_m, standoff_m)
+        )
 
     @property
     def blocked(self) -> tuple[tuple[int, int], ...]:
@@ -189,7 +193,7 @@ class TopologyGraph:
 
     def to_rows(self) -> TopologyRows:
         """Return all that it is made of again."""
-        floor, rooms = self._floor, self._rooms
+        floor, rooms = self._floor, self._current_rooms()
         return TopologyRows(
             resolution_m=floor.resolution_m,
             first=floor.first.copy(),
@@ -221,8 +225,15 @@ class TopologyGraph:
         """Follow a change of clearances at cells (N, 2)."""
         self._sampler.resample(changed)
         self._number(self._sampler.cells)
-        self._rooms.find(self._floor, self._cells, self._way_rows())
+        self._are_rooms_stale = True
         self._grounds.clear()
+
+    def _current_rooms(self) -> Rooms:
+        """Return the rooms as the floor is now; they are parted as a whole, so only when somebody asks."""
+        if self._are_rooms_stale:
+            self._rooms.find(self._floor, self._cells, self._way_rows())
+            self._are_rooms_stale = False
+        return self._rooms
 
     def _number(self, cells: Cells) -> None:
         """Give places (N, 2) the numbers of those that were there, or that moved a little, and the rest new ones."""
