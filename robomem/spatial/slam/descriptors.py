@@ -124,7 +124,8 @@ class PlaceIndex:
         correlation = np.fft.irfft(products, n=ANGLES, axis=1)  # over turns
         heights = self._histograms[:before, :HEIGHTS] @ descriptor.heights.astype(np.float32)
         colors = self._histograms[:before, HEIGHTS:] @ descriptor.colors.astype(np.float32)
-        color_weight = COLOR_WEIGHT * (colors > 0)  # one of the two may have no colour
+        has_color = self._histograms[:before, HEIGHTS:].any(axis=1) & descriptor.colors.any()
+        color_weight = COLOR_WEIGHT * has_color
         total = (
             GRAM_WEIGHT * correlation.max(axis=1) + HEIGHT_WEIGHT * heights + color_weight * colors
         )

@@ -267,21 +267,22 @@ class LoopCloser:
         if found is None:
             return []
         loop = _loop(older, place, found, self._places)
-        verdict = self._defect(found) or self._paths.judge(loop, walk, self._pending())
+        is_surprise = walk is None or walk.length_m > self._config.support_m
+        verdict = self._defect(found, is_surprise) or self._paths.judge(loop, walk, self._pending())
         self._loops.append(replace(loop, verdict=verdict))
         if verdict is not Verdict.ACCEPTED:
             return []
         self._paths.add_loop(loop)
-        is_surprise = walk is None or walk.length_m > self._config.support_m
         return [self._loops[-1], *(self._accept_pending() if is_surprise else [])]
 
-    def _defect(self, found: Registration) -> Verdict | None:
-        """Return what speaks against a registration by itself."""
+    def _defect(self, found: Registration, is_surprise: bool) -> Verdict | None:
+        """Return what speaks against a registration by itself; less will do where it is expected."""
         config = self._config
+        min_overlap = config.min_overlap if is_surprise else config.min_overlap_nearby
         covariance = np.linalg.inv(found.information)[:3, :3]
         tilt = float(np.arccos(np.clip(found.T_a_b[2, 2], -1.0, 1.0)))
         tests = (
-            (Verdict.OVERLAP, found.overlap < config.min_overlap),
+            (Verdict.OVERLAP, found.overlap < min_overlap),
             (Verdict.RESIDUAL, found.residual_m > config.max_residual_m),
             (Verdict.SEEN_THROUGH, found.seen_through > config.max_seen_through),
             (Verdict.SLIDES, np.linalg.eigvalsh(covariance)[-1] > config.max_sigma_m**2),

@@ -36,6 +36,8 @@ class SlamConfig(BaseModel):
     """How many older places nearby are looked at besides, by odometry and the loops found so far."""
     min_overlap: float = Field(default=0.5, gt=0, le=1)
     """The least part of what stands in each of two local maps that stands in the other too."""
+    min_overlap_nearby: float = Field(default=0.25, gt=0, le=1)
+    """The same for what odometry and the loops found so far lead to."""
     max_residual_m: PositiveFloat = 0.05
     """Root mean square distance of the points in common from the surface of the other map."""
     max_seen_through: float = Field(default=0.01, ge=0, le=1)
