@@ -15,7 +15,7 @@ from robomem.config import Config
 from robomem.spatial.octree import warm
 from robomem.spatial.octree.warm import Warmth, find_kernels, warm_up
 
-K = np.array([[52.0, 0, 39.5], [0, 52.0, 29.5], [0, 0, 1]])
+K = np.array([[104.0, 0, 79.5], [0, 104.0, 59.5], [0, 0, 1]])
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def seen(i, rng):
     return rm.Observation(
         stamp_ns=i * 10**9,
         T_map_cam=np.eye(4),
-        depth_m=np.full((60, 80), 1.5 + 0.1 * i, (np.float32, np.float64)[i % 2]),
+        depth_m=np.full((120, 160), 1.5 + 0.1 * i, (np.float32, np.float64)[i % 2]),
         K=K,
         points_cam=rng.uniform(-2, 2, (30, 3)).astype((np.float32, np.float64)[i % 2]),
         detections=(

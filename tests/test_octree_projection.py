@@ -327,9 +327,9 @@ STRAIGHT, STRETCHED = (pose(stretch * np.eye(3), (0.03, 0.04, 0.05)) for stretch
 @pytest.mark.parametrize(
     "given",
     [
-        {"shape": (1, 64)},
-        {"max_range_m": 1000.0},
-        {"K": intrinsics((48, 64), 2.0)},
+        {"max_range_m": 7.0},
+        {"max_range_m": 1000.0, "K": intrinsics((48, 64), 1e5)},
+        {"shape": (48, 2000)},
         {"K": intrinsics((48, 64), 1e9)},
         {"K": OFF_AXIS},
         {"T_map_cam": STRETCHED},

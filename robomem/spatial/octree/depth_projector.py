@@ -20,7 +20,6 @@ MAX_SIDE = (
     192  # bricks along the side of the cube around the camera: finding them in it takes 28 MB
 )
 SHORT_BITS, LONG_BITS = 10, 20  # of the fields of codes in 32 and in 64 bits
-MIN_PIXELS = 32 * 32  # below, following the rays is as fast
 MAX_SLOPE = 10.0  # of a ray against the camera's axis: a wider image sees most voxels edge-on
 MAX_FOCAL_PX = 1e5
 MAX_STRETCH = 1e-6  # by which a rotation may change lengths: the range is measured before it
@@ -52,10 +51,11 @@ class DepthProjector:
         edges = np.array([[-0.5, -0.5], [shape[1] - 0.5, shape[0] - 0.5]])
         slopes = (edges - K[:2, 2]) / K.diagonal()[:2]
         return bool(
-            shape[0] * shape[1] >= MIN_PIXELS
+            self._reach(max_range_m)
+            <= K.diagonal()[:2].min()  # there a voxel is as large as a pixel
             and _side_of(self._reach(max_range_m)) <= MAX_SIDE
             and (np.abs(slopes) <= MAX_SLOPE).all()
-            and (np.abs(K.diagonal()[:2]) <= MAX_FOCAL_PX).all()
+            and K.diagonal()[:2].max() <= MAX_FOCAL_PX
             and np.abs(R @ R.T - np.eye(3)).max() <= MAX_STRETCH
         )
 

@@ -47,8 +47,8 @@ class Scanner:
             T_map_cam: Pose of the optical frame in map, (4, 4).
             max_range_m: Farther returns clear the space up to there and hit nothing.
             mode: "exact" follows every ray; "fast" asks of every voxel whether a pixel sees past it, and
-                finds the same but for what rounding decides. Images that cannot be projected, such as very
-                small or very wide ones, it traces as `trace_points` does. It runs in one thread.
+                finds the same but for what rounding decides. Where pixels are coarser than voxels it traces
+                as `trace_points` does. It runs in one thread.
 
         Raises:
             FormatError, FrameError: The depth, K or T has the wrong form.

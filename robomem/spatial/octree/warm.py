@@ -99,7 +99,8 @@ def _see(octree: Octree) -> None:
             octree.integrate_points(points, origin_map=origin_map, **scan)
         delta = octree.scanner.trace_points(points_map, origin_map=origin_map, **scan)
         octree.add(MapDelta(*map(_read_only, (delta.keys, delta.hit, delta.free))))
-    octree.scanner.trace_depth(depth_m, K=K, T_map_cam=np.eye(4), max_range_m=FAR_M)
+    narrow = np.diag([10.0, 10.0, 1.0]) @ K
+    octree.scanner.trace_depth(depth_m, K=narrow, T_map_cam=np.eye(4), max_range_m=FAR_M)
     octree.label(points_map, EMBEDDING)
     octree.label(_read_only(points_map), EMBEDDING)
 
