@@ -16,9 +16,7 @@ from robomem.spatial.octree.kernels.trace import NUDGE
 from robomem.spatial.octree.kernels.view import Matrix, Vector, View
 from robomem.spatial.octree.values import MapDelta
 
-MAX_SIDE = (
-    192  # bricks along the side of the cube around the camera: finding them in it takes 28 MB
-)
+MAX_SIDE = 192  # bricks along the side of the cube around the camera: 28 MB to find them in it
 SHORT_BITS, LONG_BITS = 10, 20  # of the fields of codes in 32 and in 64 bits
 MAX_SLOPE = 10.0  # of a ray against the camera's axis: a wider image sees most voxels edge-on
 MAX_FOCAL_PX = 1e5
@@ -34,8 +32,8 @@ class DepthProjector:
     """Traces depth images at one resolution; keeps its room from scan to scan, so one thread may use it.
 
     Its hit and free voxels are those of `RayTracer` on the same scan, but for what rounding decides: rays
-    that end within 1e-9 of a voxel's border or of the range, or that graze a voxel. It takes as long as there
-    are voxels along the surfaces of the scene, not as there are rays or voxels along them.
+    that end within 1e-9 voxels of a border or 1e-6 of the range, or that graze a voxel. What it takes grows
+    with the voxels near surfaces, not with the length of rays.
     """
 
     def __init__(self, resolution_m: float) -> None:
@@ -50,12 +48,12 @@ class DepthProjector:
         R = T_map_cam[:3, :3]
         edges = np.array([[-0.5, -0.5], [shape[1] - 0.5, shape[0] - 0.5]])
         slopes = (edges - K[:2, 2]) / K.diagonal()[:2]
+        reach, focal_px = self._reach(max_range_m), K.diagonal()[:2]
         return bool(
-            self._reach(max_range_m)
-            <= K.diagonal()[:2].min()  # there a voxel is as large as a pixel
-            and _side_of(self._reach(max_range_m)) <= MAX_SIDE
+            reach <= focal_px.min()  # up to the range a voxel is as large as a pixel
+            and focal_px.max() <= MAX_FOCAL_PX
             and (np.abs(slopes) <= MAX_SLOPE).all()
-            and K.diagonal()[:2].max() <= MAX_FOCAL_PX
+            and _side_of(reach) <= MAX_SIDE
             and np.abs(R @ R.T - np.eye(3)).max() <= MAX_STRETCH
         )
 
@@ -75,7 +73,7 @@ class DepthProjector:
         p = T_map_cam[:3, 3] / self.resolution_m
         first = (np.floor(p).astype(np.int64) - self._reach(max_range_m)) >> 3
         view = _view_from(p - 8 * first, T_map_cam[:3, :3], lens)
-        depth_image.read_image(depth_m, lens.limit_m, self.resolution_m, view, lens.image)
+        depth_image.read_image(depth_m, lens.limit_m, 1.0 / self.resolution_m, view, lens.image)
         return self._mark(lens, view, first)
 
     def _mark(self, lens: "_Lens", view: View, first: NDArray[np.int64]) -> MapDelta:

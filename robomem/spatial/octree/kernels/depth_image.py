@@ -13,7 +13,7 @@ from robomem.spatial.octree.kernels.jit import jit, jit_inline
 from robomem.spatial.octree.kernels.packed import Aim, Codes, Packing, may_be_left, pack
 from robomem.spatial.octree.kernels.view import Rect, Vector, View, dot
 
-TILE = 8  # pixels along the side of a tile
+TILE = 8  # pixels along the side of a tile: >> 3 divides by it, & 7 is the rest
 PIXELS = TILE * TILE
 
 
@@ -35,7 +35,7 @@ class DepthImage(NamedTuple):
 def read_image(
     depth_m: NDArray[np.float32],
     limit_m: NDArray[np.float32],
-    resolution_m: float,
+    voxels_per_m: float,
     view: View,
     image: DepthImage,
 ) -> None:
@@ -44,25 +44,24 @@ def read_image(
     Args:
         depth_m: Depth, (H, W) metres; NaN, zero and below say nothing.
         limit_m: The depth at which each ray is cut, in tiles, (R, C, 64).
-        resolution_m: Metres.
+        voxels_per_m: One over the edge of a voxel.
         view: Where the image was taken.
         image: What is filled.
     """
     rows, cols, _ = image.ends.shape
-    scale = 1.0 / resolution_m
     in_tile = np.empty((3, PIXELS), np.float64)
     for i in range(PIXELS):
         for a in range(3):
-            in_tile[a, i] = scale * dot(view.rays[a], (i % TILE, i // TILE, 0.0))
+            in_tile[a, i] = voxels_per_m * dot(view.rays[a], (i % TILE, i // TILE, 0.0))
     band = np.zeros((cols, PIXELS), np.float32)
     for i in range(rows):
         _copy_band(depth_m, TILE * i, band)
         for j in range(cols):
             corner = (TILE * j, TILE * i, 1.0)
             ray = (
-                scale * dot(view.rays[0], corner),
-                scale * dot(view.rays[1], corner),
-                scale * dot(view.rays[2], corner),
+                voxels_per_m * dot(view.rays[0], corner),
+                voxels_per_m * dot(view.rays[1], corner),
+                voxels_per_m * dot(view.rays[2], corner),
             )
             low, high = _read_tile(band[j], limit_m[i, j], ray, in_tile, view, image.ends[i, j])
             image.bounds[0, 0, i, j] = low

@@ -1,9 +1,10 @@
 """Which voxels the rays of a depth image pass and hit, by asking voxels instead of following rays.
 
-A ray passes a voxel if its pixel lies within the voxel's silhouette (`view`) and its end lies beyond the
-voxel along every axis (`packed`). That is exact, and most voxels are told from a single pixel or, with all
-of their block, from the bounds of a few tiles (`depth_image`): pixel by pixel only those are asked
-that lie where the scene begins.
+A ray passes a voxel if and only if its pixel lies within the voxel's silhouette (`view`) and its end lies
+beyond the voxel along every axis (`packed`). Space carving (Kutulakos and Seitz, "A theory of shape by space
+carving", 2000) asks the same of photographs. Large cubes are left alone if the bounds of the tiles that see
+them (`depth_image`) say that no ray gets there, and most voxels of the others are told from one pixel: tile
+by tile only those are searched for that lie where the scene begins.
 """
 
 import numpy as np
@@ -43,7 +44,7 @@ LARGEST = 64  # voxels along the edge of the cubes that the search begins with
 BLOCK = 4  # of those that it ends with
 BLOCK_VOXELS = BLOCK**3
 LIKELY = 0.8  # of the way across a voxel's rectangle: there most pixels are in its silhouette
-WIDE = 3  # rectangles of more than 8 tiles are searched in windows of 8x8
+WIDE = 3  # a level: rectangles wider than its windows, of 8x8 tiles, are searched window by window
 NOWHERE = -1
 
 # Of the voxels of a block, x first, then y, then z, (6, 64): the pixel whose ray passes it for sure, counted
@@ -155,11 +156,8 @@ def _mark_block(
 ) -> None:
     """Mark the voxels of a block that rays pass."""
     _find_places(image, view, x0, y0, z0, places)
-    ends, lows, highs = (
-        image.ends.reshape(-1),
-        image.bounds[0].reshape(-1),
-        image.bounds[1].reshape(-1),
-    )
+    ends = image.ends.reshape(-1)
+    lows, highs = image.bounds[0].reshape(-1), image.bounds[1].reshape(-1)
     i = -1
     for z in range(z0, z0 + BLOCK):
         done, found = seen_at(touched, x0, y0, z), np.uint64(0)
@@ -198,9 +196,8 @@ def _find_places(image: DepthImage, view: View, x0: int, y0: int, z0: int, place
         )
         pixel = ((v >> 3) * cols + (u >> 3)) * PIXELS + (v & 7) * TILE + (u & 7)
         beside = max((u1 >> 3) - (u0 >> 3), (v1 >> 3) - (v0 >> 3))
-        level = max(
-            (np.float32(beside).view(i32) >> 23) - 126, 0
-        )  # bits of beside: a float's exponent
+        exponent = np.float32(beside).view(i32) >> 23  # 126 more than an integer has bits
+        level = max(exponent - 126, 0)
         window = (level * rows + (v0 >> 3)) * cols + (u0 >> 3)
         is_out = (u0 > u1) | (v0 > v1) | (seen.far <= 0)
         places[0, i] = pixel if is_sure else NOWHERE
