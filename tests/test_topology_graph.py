@@ -14,6 +14,7 @@ from robomem.spatial.topology.graph import PositionGraph
 from robomem.spatial.topology.street_graphs import load_matterport, load_touchdown
 
 SQUARE = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+CORNER = (1.0, 0.0, 0.0)
 RING = [(0, 1), (1, 2), (2, 3), (3, 0)]
 
 
@@ -96,7 +97,7 @@ def test_a_blocked_edge_stays_closed_until_it_is_opened():
     assert graph.shortest_path("b", "a").keys == ("b", "c", "d", "a")
     with pytest.raises(UnreachableError, match="'a'"):
         graph.shortest_path("a", "b", blocked=[("c", "d")])
-    graph.unblock("a", "b")
+    graph.unblock("b", "a")  # it is the same edge
     assert graph.shortest_path("a", "b").keys == ("a", "b")
     assert graph.blocked == ()
 
@@ -121,6 +122,18 @@ def test_an_edge_may_cost_extra():
     assert graph.shortest_path("a", "b").cost == 2.5
     assert graph.shortest_path("a", "a").cost == 0.0
     assert graph.shortest_path("a", "a").keys == ("a",)
+
+
+def test_a_path_may_begin_and_end_at_the_cheapest_of_several_nodes():
+    graph = PositionGraph("abcd", [(float(i), 0.0) for i in range(4)], [(0, 1), (1, 2), (2, 3)])
+    p_goal = (3.0, 1.0, 0.0)
+
+    path = graph.shortest_path_between({"a": 1.0, "b": 1.5}, {"c": 2.5, "d": 1.0}, p_goal)
+
+    assert path.keys == ("b", "c", "d")
+    assert path.cost == 4.5
+    with pytest.raises(UnreachableError):
+        graph.shortest_path_between({}, {"d": 1.0}, p_goal)
 
 
 def test_self_loops_and_parallel_edges_are_legal():
@@ -172,6 +185,8 @@ def test_a_question_about_what_is_not_there_is_refused_and_changes_nothing():
         lambda: graph.unblock("a", "b"),
         lambda: graph.set_extra_cost("a", "b", -1.0),
         lambda: graph.set_extra_cost("a", "b", np.nan),
+        lambda: graph.shortest_path_between({"a": -1.0}, {"b": 0.0}, CORNER),
+        lambda: graph.shortest_path_between({"a": 0.0}, {"b": np.nan}, CORNER),
     ):
         with pytest.raises(QueryError):
             ask()

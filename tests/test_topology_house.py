@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+
+pytest.importorskip("embreex")
+pytest.importorskip("trimesh")
+
 from robomem_sim.house import House
 from robomem_sim.robot import ROBOT_RADIUS_M
 from robomem_sim.run import Simulation, SimulationSettings

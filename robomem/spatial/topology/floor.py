@@ -10,14 +10,12 @@ from robomem.checks import checked_vector
 from robomem.errors import DataError
 from robomem.geometry import Points
 from robomem.spatial.octree.kernels.distance import measure_distances
+from robomem.spatial.topology.kernels.sight import Field
 from robomem.spatial.topology.settings import TopologySettings
 
 if TYPE_CHECKING:
     from robomem.spatial.octree import Octree
 
-HALF_DIAGONAL = (
-    0.5**0.5
-)  # in cells: a thing may fill its cell up to the corner, the robot be anywhere in its own
 CHUNK = 512  # cells: what is read from the map at a time
 MAX_CELLS = 1 << 27
 OCCUPIED, FREE, UNKNOWN = 100, 0, -1  # as nav_msgs has it
@@ -31,8 +29,8 @@ class Floor:
     """Two slices of the map, at the height of the robot's body and where walls show, and the clearance in both.
 
     The clearance of a cell is how far any point in it is from all cells that are not known to be free, at least: a
-    disc of that radius may be anywhere in the cell. 0 where one beside it is not free. In rooms
-    it is measured from the centre of the cell to that of the nearest which is not free.
+    disc of that radius may be anywhere in the cell. In rooms, which are parted and not driven through, it is
+    measured from the centre of a cell to that of the nearest which is not free.
 
     Cells are named by row (y) and column (x), counted from the origin of map; arrays begin at cell `first`.
 
@@ -60,6 +58,10 @@ class Floor:
         """Return the row and column of points (N, 2) or (N, 3) in map."""
         xy = np.asarray(points_map, dtype=np.float64)[..., :2]
         return np.floor(xy[..., ::-1] / self.resolution_m).astype(np.int64)
+
+    def field(self, clearance_m: NDArray[np.float32], radius_m: float) -> Field:
+        """Return clearances (H, W) and what a robot of that radius needs of them, rounded alike."""
+        return Field(clearance_m, float(np.float32(radius_m)))
 
     def centres_of(self, cells: Cells) -> Points:
         """Return the centres (N, 3) of cells (N, 2), on the floor, in map."""
@@ -125,11 +127,8 @@ class Floor:
 
     def _heights(self) -> tuple[float, float]:
         """Return the lowest and the highest that matter, in map."""
-        s = self._settings
-        return (
-            s.floor_m + min(s.body_m[0], s.walls_m[0]),
-            s.floor_m + max(s.body_m[1], s.walls_m[1]),
-        )
+        lows, highs = zip(self._settings.body_m, self._settings.walls_m, strict=True)
+        return self._settings.floor_m + min(lows), self._settings.floor_m + max(highs)
 
     def _cut(self, octree: "Octree", box: Box) -> tuple[Values, Values]:
         """Return the body's and the walls' slice of a box."""
@@ -139,12 +138,12 @@ class Floor:
         voxels = octree.box((*corners[0], low), (*corners[1], high))
         values = voxels.log_odds.transpose(2, 1, 0)  # height, row, column
         bottom = int(np.floor(low / size))
-        bands = (self._settings.body_m, self._settings.walls_m)
-        body, walls = (
-            _flatten(values[slice(*(_voxels(np.add(band, self._settings.floor_m), size) - bottom))])
-            for band in bands
-        )
-        return body, walls
+        layers = []
+        for band in (self._settings.body_m, self._settings.walls_m):
+            z_min, z_max = (self._settings.floor_m + height for height in band)
+            first, last = int(np.floor(z_min / size)), int(np.ceil(z_max / size))
+            layers.append(_flatten(values[first - bottom : last - bottom]))
+        return layers[0], layers[1]
 
     def _footprint_reach(self) -> int:
         return int(self._settings.radius_m / self.resolution_m) + 1
@@ -187,7 +186,7 @@ class Floor:
         )
         return limited
 
-    # ---- below ------------------------------------------------------------------------------------
+    # ---- the arrays -------------------------------------------------------------------------------
 
     def _with(self, box: Box) -> Box:
         """Return the cells that there are, and a box more; raises DataError if that is too much."""
@@ -233,12 +232,6 @@ def _cut_to(box: Box, bounds: Box) -> Box:
 
 def _widened(box: Box, cells: int) -> Box:
     return np.array([box[0] - cells, box[1] + cells])
-
-
-def _voxels(band: ArrayLike, size: float) -> NDArray[np.int64]:
-    """Return the first voxel of a band of heights, and one beyond the last."""
-    low, high = np.asarray(band, dtype=np.float64) / size
-    return np.array([np.floor(low), np.ceil(high)], np.int64)
 
 
 def _flatten(log_odds: NDArray[np.float32]) -> Values:

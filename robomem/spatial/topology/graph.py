@@ -124,7 +124,7 @@ class PositionGraph(Generic[Key]):
             blocked: Edges that are blocked this once.
 
         Raises:
-            QueryError: A node or an edge is unknown.
+            QueryError: A node or an edge is unknown, a cost is negative or not finite.
             UnreachableError: No open edges lead there.
         """
         closed = [self._rows(u, v) for u, v in blocked]
@@ -154,9 +154,10 @@ class PositionGraph(Generic[Key]):
 
     def unblock(self, u: Key, v: Key) -> None:
         """Open an edge again; raises QueryError if it was not blocked."""
-        if (u, v) not in self._blocked:
+        edge = (u, v) if (u, v) in self._blocked or self.is_directed else (v, u)
+        if edge not in self._blocked:
             raise QueryError(f"the edge from {u!r} to {v!r} is not blocked")
-        del self._blocked[u, v]
+        del self._blocked[edge]
         self._price()
 
     def set_extra_cost(self, u: Key, v: Key, cost: float) -> None:
@@ -205,7 +206,12 @@ class PositionGraph(Generic[Key]):
 
     def _ends(self, costs: Mapping[Key, float]) -> Ends:
         nodes = np.array([self.index(key) for key in costs], np.int64)
-        return Ends(nodes, np.array(list(costs.values()), np.float64))
+        values = np.array(list(costs.values()), np.float64)
+        if not ((values >= 0) & (values < np.inf)).all():
+            raise QueryError(
+                f"getting on and off costs something finite, not less than 0: got {values}"
+            )
+        return Ends(nodes, values)
 
     def _path(self, last: int, came_from: NDArray[np.int64], cost: float) -> GraphPath[Key]:
         nodes = [last]

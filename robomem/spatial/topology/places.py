@@ -23,9 +23,8 @@ from robomem.spatial.topology.settings import TopologySettings
 from robomem.types import Vector
 
 Tile = tuple[int, int]
-Cell = tuple[int, int]
 NONE = np.empty((0, 2), np.int64)
-STRETCH = 1.5
+STRETCH = 1.5  # a way round that is longer by more than this is worth a bridge
 COLOURS = 4  # tiles of one colour do not touch
 LATER = ((0, 0), (0, 1), (1, -1), (1, 0), (1, 1))  # a tile and half of its neighbours
 
@@ -124,8 +123,7 @@ class PlaceSampler:
     def _bridge(self, tile: Tile) -> Cells:
         """Return cells that join places whose surroundings touch in a tile, but which are apart by straight ways.
 
-        Apart are those that are not joined at all, or by a way that is STRETCH times as long as the one across the
-        contact: where there is a gap between things a route may take it.
+        Apart are those that no ways join, or only ways STRETCH times as long as across the contact.
         """
         box, first = self._box(tile, beyond=1), self._floor.first
         places = _joined([self._chosen.get(t, NONE) for t in _ring([tile])])
@@ -190,7 +188,7 @@ class PlaceSampler:
 
     @property
     def _field(self) -> Field:
-        return Field(self._floor.clearance_m, self._radius_m)
+        return self._floor.field(self._floor.clearance_m, self._radius_m)
 
     def _box(self, tile: Tile, *, beyond: int = 0) -> Box:
         """Return the cells of a tile that there are, and some beyond its end."""

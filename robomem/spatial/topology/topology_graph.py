@@ -12,7 +12,7 @@ from robomem.spatial.topology.barriers import Line, closed, line_across
 from robomem.spatial.topology.floor import Cells, Floor
 from robomem.spatial.topology.graph import PositionGraph
 from robomem.spatial.topology.kernels.flood import NONE
-from robomem.spatial.topology.kernels.sight import BLOCKED, Field, sweep_pairs
+from robomem.spatial.topology.kernels.sight import BLOCKED, sweep_pairs
 from robomem.spatial.topology.places import Passage, Place, PlaceSampler
 from robomem.spatial.topology.regions import Region, Rooms, Thing, name_regions
 from robomem.spatial.topology.routes import Ground, Route, find_route
@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from robomem.spatial.octree import Octree
 
 STAYS_M = 0.4  # a place that moves less than this keeps its number
+KEPT_RADII = 4  # of robots that asked for routes since the last change
+FARTHEST_M = 1e8  # no map reaches there
 NOWHERE = np.empty((0, 2))
 
 
 class TopologyGraph:
     """Where a robot can go on one floor.
 
-    It is derived from the map alone. When the map changes, by what is seen or by a correction, `update` with the
-    changed box makes it what `build` would; numbers of places and rooms stay while these do.
+    It is derived from the map, blocked passages aside. When the map changes, by what is seen or by a correction,
+    `update` with the changed box makes it what `build` would; numbers of places and rooms stay while these do.
 
     Args:
         resolution_m: The map's.
@@ -96,25 +98,17 @@ class TopologyGraph:
 
     def places(self) -> list[Place]:
         """Return the places."""
-        at = tuple((self._cells - self._floor.first).T)
-        clearances_m, centres = (
-            self._floor.clearance_m[at].tolist(),
-            self._floor.centres_of(self._cells),
-        )
-        return [
-            Place(i, p_map, clearance_m)
-            for i, p_map, clearance_m in zip(self._ids.tolist(), centres, clearances_m, strict=True)
-        ]
+        clearance_m = self._floor.clearance_m[tuple((self._cells - self._floor.first).T)]
+        columns = self._ids.tolist(), self._floor.centres_of(self._cells), clearance_m.tolist()
+        return [Place(*row) for row in zip(*columns, strict=True)]
 
     def passages(self) -> list[Passage]:
         """Return the straight ways between places, the blocked ones too."""
         ways, rows = self._sampler.ways, self._way_rows()
         lengths_m = np.linalg.norm(ways.ends - ways.begins, axis=1) * self._floor.resolution_m
-        columns = self._ids[rows].tolist(), lengths_m.tolist(), ways.clearance_m.tolist()
-        return [
-            Passage((u, v), length_m, clearance_m)
-            for (u, v), length_m, clearance_m in zip(*columns, strict=True)
-        ]
+        pairs = map(tuple, self._ids[rows].tolist())
+        columns = pairs, lengths_m.tolist(), ways.clearance_m.tolist()
+        return [Passage(*row) for row in zip(*columns, strict=True)]
 
     def regions(self, things: Iterable[Thing] = ()) -> list[Region]:
         """Return the rooms by number, named from what stands in them: (label, p_map) of each thing."""
@@ -145,15 +139,19 @@ class TopologyGraph:
             standoff_m: How near is near enough.
 
         Raises:
-            QueryError: A number is not finite, or a distance negative.
+            QueryError: A number is not finite, a distance is negative, the radius above `max_clearance_m`.
             UnreachableError: Start or goal is not known to be free, or no free way joins them.
         """
         radius_m = self.settings.radius_m if radius_m is None else radius_m
         start, goal = (np.asarray(p, dtype=np.float64) for p in (start_map, goal_map))
-        if any(p.shape not in ((2,), (3,)) or not np.isfinite(p).all() for p in (start, goal)):
-            raise QueryError(f"a route goes between finite points, got {start} to {goal}")
-        if not (0 <= radius_m < np.inf and 0 <= standoff_m < np.inf):
-            raise QueryError(f"radius {radius_m} m and stand-off {standoff_m} m are not negative")
+        for point in (start, goal):
+            if point.shape not in ((2,), (3,)) or not (np.abs(point) < FARTHEST_M).all():
+                raise QueryError(f"a route goes between points of the map, got {start} to {goal}")
+        limit_m = self.settings.max_clearance_m
+        if not (0 <= radius_m <= limit_m and 0 <= standoff_m < FARTHEST_M):
+            raise QueryError(
+                f"a radius is 0 to {limit_m} m, a stand-off not negative: got {radius_m}, {standoff_m}"
+            )
         ground = self._ground(max(radius_m, self.settings.radius_m))
         # It may stand nearer to a wall than the map's voxels let it.
         start_reach_m = radius_m + self._floor.resolution_m
@@ -184,9 +182,10 @@ class TopologyGraph:
 
     def unblock(self, u: int, v: int) -> None:
         """Open a passage again; raises QueryError if it was not blocked."""
-        if (u, v) not in self._barriers_map:
+        pair = (u, v) if (u, v) in self._barriers_map else (v, u)
+        if pair not in self._barriers_map:
             raise QueryError(f"the passage between places {u} and {v} is not blocked")
-        del self._barriers_map[u, v]
+        del self._barriers_map[pair]
         self._grounds.clear()
 
     # ---- keeping ----------------------------------------------------------------------------------
@@ -237,17 +236,12 @@ class TopologyGraph:
 
     def _number(self, cells: Cells) -> None:
         """Give places (N, 2) the numbers of those that were there, or that moved a little, and the rest new ones."""
-        known = {
-            (r, c): i for (r, c), i in zip(self._cells.tolist(), self._ids.tolist(), strict=True)
-        }
+        known = dict(zip(map(tuple, self._cells.tolist()), self._ids.tolist(), strict=True))
         ids = np.array([known.pop((r, c), NONE) for r, c in cells.tolist()], np.int64)
-        rows = np.flatnonzero(ids == NONE)
-        for row, place_id in _nearest_pairs(
-            cells[rows],
-            np.array(list(known), np.int64).reshape(-1, 2),
-            STAYS_M / self._floor.resolution_m,
-        ):
-            ids[rows[row]] = list(known.values())[place_id]
+        rows, reach = np.flatnonzero(ids == NONE), STAYS_M / self._floor.resolution_m
+        gone = np.array(list(known), np.int64).reshape(-1, 2)
+        for i, j in _nearest_pairs(cells[rows], gone, reach):
+            ids[rows[i]] = known[tuple(gone[j].tolist())]
         is_new = ids == NONE
         ids[is_new] = self._next_id + np.arange(is_new.sum())
         self._next_id += int(is_new.sum())
@@ -264,8 +258,10 @@ class TopologyGraph:
     def _ground(self, radius_m: float) -> Ground:
         """Return what a robot of a radius can drive on now."""
         if radius_m not in self._grounds:
+            if len(self._grounds) == KEPT_RADII:
+                self._grounds.clear()
             floor, ways = self._floor, self._sampler.ways
-            field = Field(closed(floor, self._barriers_map.values()), radius_m)
+            field = floor.field(closed(floor, self._barriers_map.values()), radius_m)
             least = sweep_pairs(field, ways.begins - floor.first, ways.ends - floor.first)
             positions = floor.centres_of(self._cells)
             open_rows = self._way_rows()[least != BLOCKED]
@@ -289,6 +285,6 @@ def _nearest_pairs(some: Cells, others: Cells, reach: float) -> list[tuple[int, 
 
 def _checked_driven(driven_map: ArrayLike) -> Points:
     driven = np.asarray(driven_map, dtype=np.float64)
-    if driven.ndim != 2 or driven.shape[1] < 2 or not np.isfinite(driven).all():
+    if driven.ndim != 2 or driven.shape[1] < 2 or not (np.abs(driven) < FARTHEST_M).all():
         raise DataError(f"driven positions are finite, (N, 2) metres: got {driven.shape}")
     return driven
