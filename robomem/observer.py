@@ -205,17 +205,18 @@ class Observer:
     def _scan(self, observation: Observation, T_map_cam: Pose, keyframe: Keyframe) -> None:
         """Trace the depth image and the points, journal what they say of the map, and keep them."""
         scanner, spatial = self._map.octree.scanner, self._config.spatial
-        deltas = list(scan_log.trace(scanner, observation, T_map_cam, spatial))
+        scan = scan_log.measured(observation)
+        deltas = list(scan_log.trace(scanner, scan, T_map_cam, spatial))
         for delta in deltas:
             self._map.journal(delta, stamp_ns=observation.stamp_ns)
         named = self._name(observation, T_map_cam)
         if deltas:
             self._scans.keep(
-                observation,
+                scan if named is None else scan_log.with_names(scan, named, T_map_cam),
+                stamp_ns=observation.stamp_ns,
                 keyframe=keyframe,
                 T_map_cam=T_map_cam,
                 regions=scan_log.regions_of(deltas),
-                named=named,
             )
 
     def _name(self, observation: Observation, T_map_cam: Pose) -> scan_log.Named | None:

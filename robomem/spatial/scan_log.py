@@ -24,7 +24,7 @@ from robomem.geometry import (
 from robomem.store import scans as codec
 from robomem.store.bricks import REGION_BITS
 from robomem.store.records import Records
-from robomem.store.rows import ScanDataRow, ScanRow
+from robomem.store.rows import ScanRow
 from robomem.store.scans import KeptScan
 from robomem.types import Keyframe, Observation
 
@@ -41,9 +41,6 @@ HIGHEST_WEIGHT = 16  # log-odds are at their bounds by then
 PIXELS_PER_VOXEL = 2.0  # at the end of the range
 
 
-_NO_POINTS = np.empty((0, 3))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Named:
     """Points (N, 3) in map whose semantic codes (N,) are known."""
@@ -52,24 +49,52 @@ class Named:
     codes: NDArray[np.uint16]
 
 
+def measured(observation: Observation) -> KeptScan:
+    """Return what an observation measured."""
+    return KeptScan(
+        K=observation.K,
+        depth_m=observation.depth_m,
+        moving_depth_m=None,
+        points_cam=observation.points_cam,
+        moving_cam=codec.NO_POINTS,
+        named_cam=codec.NO_POINTS,
+        codes=np.empty(0, np.uint16),
+    )
+
+
+def with_names(scan: KeptScan, named: Named, T_map_cam: Pose) -> KeptScan:
+    """Return a scan with what of it has semantic codes."""
+    named_cam = transform(inverse(T_map_cam), named.points_map)
+    return replace(scan, named_cam=named_cam, codes=named.codes)
+
+
 def trace(
-    scanner: "Scanner",
-    scan: Observation | KeptScan,
-    T_map_cam: Pose,
-    config: SpatialConfig,
+    scanner: "Scanner", scan: KeptScan, T_map_cam: Pose, config: SpatialConfig
 ) -> "Iterator[MapDelta]":
-    """Yield what the depth image, and then the points, of an observation say of the map."""
-    max_range_m, mode = config.max_range_m, config.mode
-    if scan.depth_m is not None:
+    """Yield what the depth image, and then the points, of a scan say of the map.
+
+    What moves clears the space before it, and hits nothing.
+    """
+
+    def depth_of(depth_m: Depth) -> "MapDelta":
         assert scan.K is not None, "depth comes with its intrinsics"
-        yield scanner.trace_depth(
-            scan.depth_m, K=scan.K, T_map_cam=T_map_cam, max_range_m=max_range_m, mode=mode
+        return scanner.trace_depth(
+            depth_m, K=scan.K, T_map_cam=T_map_cam, max_range_m=config.max_range_m, mode=config.mode
         )
+
+    def points_of(points_cam: Points) -> "MapDelta":
+        points_map, origin = transform(T_map_cam, points_cam), T_map_cam[:3, 3]
+        return scanner.trace_points(
+            points_map, origin_map=origin, max_range_m=config.max_range_m, mode=config.mode
+        )
+
+    if scan.depth_m is not None:
+        delta = depth_of(scan.depth_m)
+        moving = scan.moving_depth_m
+        yield delta if moving is None else delta.with_passes_of(depth_of(moving))
     if scan.points_cam is not None:
-        points_map = transform(T_map_cam, scan.points_cam)
-        yield scanner.trace_points(
-            points_map, origin_map=T_map_cam[:3, 3], max_range_m=max_range_m, mode=mode
-        )
+        delta = points_of(scan.points_cam)
+        yield delta.with_passes_of(points_of(scan.moving_cam)) if len(scan.moving_cam) else delta
 
 
 def regions_of(deltas: "Iterable[MapDelta]") -> bytes:
@@ -91,46 +116,47 @@ class ScanLog:
 
     def keep(
         self,
-        observation: Observation,
+        scan: KeptScan,
         *,
+        stamp_ns: int,
         keyframe: Keyframe,
         T_map_cam: Pose,
         regions: bytes,
-        named: Named | None = None,
     ) -> None:
         """Keep a scan, or count it with the last one where the robot stood still; in a transaction.
 
         Args:
-            observation: What was measured.
+            scan: What was measured.
+            stamp_ns: When.
             keyframe: What it hangs on.
             T_map_cam: Its pose in map, (4, 4).
             regions: Those of the map that it touches; see `regions_of`.
-            named: What of it has semantic codes.
         """
         if self._budget_bytes == 0:
             return
-        last = self._last_of(observation.source)
-        T_kf_cam = inverse(keyframe.T_map_kf) @ T_map_cam
-        if last is not None and self._is_still(last, observation, keyframe, T_kf_cam):
+        last, T_kf_cam = self._last_of(keyframe.source), inverse(keyframe.T_map_kf) @ T_map_cam
+        if last is not None and self._is_still(last, stamp_ns, keyframe, T_kf_cam):
             self._records.scans.save(replace(last, weight=last.weight + 1))
             return
-        data = self._encode(observation, T_map_cam, named)
-        size = len(data.depth) + len(data.points) + len(data.named) + len(data.codes)
+        scan_id = self._records.next_id("scan")
+        data = codec.pack(scan_id, self._thinned(scan), max_range_m=self._range_m)
         row = ScanRow(
-            scan_id=data.scan_id,
+            scan_id=scan_id,
             keyframe_id=keyframe.keyframe_id,
-            source=observation.source,
-            stamp_ns=observation.stamp_ns,
+            source=keyframe.source,
+            stamp_ns=stamp_ns,
             T_kf_cam=T_kf_cam.reshape(16),
             T_map_cam=T_map_cam.reshape(16),
             weight=1,
             is_stale=False,
             regions=regions,
-            data_bytes=size,
+            data_bytes=sum(
+                map(len, (data.depth, data.points, data.moving, data.named, data.codes))
+            ),
         )
         self._records.scans.save(row)
         self._records.scan_data.save(data)
-        self._make_room(size)
+        self._make_room(row.data_bytes)
 
     def rows(self, where: str = "1", *values: object) -> list[ScanRow]:
         """Return kept scans in order."""
@@ -140,83 +166,47 @@ class ScanLog:
         """Return what a scan measured; raises StoreCorruptError."""
         data = self._records.scan_data.get(row.scan_id)
         assert data is not None, "a scan's data go with it"
-        return KeptScan(
-            depth_m=codec.decode_depth(data.depth, (data.height, data.width), data.depth_unit_m)
-            if data.height
-            else None,
-            K=None if data.K is None else data.K.reshape(3, 3),
-            points_cam=codec.decode_points(data.points, data.point_count, data.point_unit_m)
-            if data.point_count
-            else None,
-            named_cam=codec.decode_points(data.named, data.named_count, data.point_unit_m),
-            codes=np.frombuffer(data.codes, np.uint16).copy(),
-        )
+        return codec.unpack(data)
 
     def cut_out(self, keyframe: Keyframe, boxes_map: list[Box]) -> None:
         """Take what lies in boxes out of the scans of a keyframe; in a transaction."""
         for row in self.rows("keyframe_id = ?", keyframe.keyframe_id):
-            data = self._records.scan_data.get(row.scan_id)
-            assert data is not None, "a scan's data go with it"
             T_map_cam = keyframe.T_map_kf @ row.T_kf_cam.reshape(4, 4)
-            self._records.scan_data.save(_without(data, self.read(row), T_map_cam, boxes_map))
+            scan = _without(self.read(row), T_map_cam, boxes_map)
+            data = codec.pack(row.scan_id, scan, max_range_m=self._range_m)
+            self._records.scan_data.save(data)
 
     def _last_of(self, source: str) -> ScanRow | None:
         rows = self.rows("scan_id = (SELECT max(scan_id) FROM scan WHERE source = ?)", source)
         return rows[0] if rows else None
 
-    def _is_still(
-        self, last: ScanRow, observation: Observation, keyframe: Keyframe, T_kf_cam: Pose
-    ) -> bool:
+    def _is_still(self, last: ScanRow, stamp_ns: int, keyframe: Keyframe, T_kf_cam: Pose) -> bool:
         if last.keyframe_id != keyframe.keyframe_id:
             return False
         moved = inverse(last.T_kf_cam.reshape(4, 4)) @ T_kf_cam
         return bool(
             np.linalg.norm(moved[:3, 3]) < self._still_m
             and rotation_angle(moved[:3, :3]) < STILL_RAD
-            and abs(observation.stamp_ns - last.stamp_ns) < STILL_NS
+            and abs(stamp_ns - last.stamp_ns) < STILL_NS
         )
 
-    def _encode(
-        self, observation: Observation, T_map_cam: Pose, named: Named | None
-    ) -> ScanDataRow:
-        depth_unit, point_unit = (
-            codec.depth_unit_m(self._range_m),
-            codec.point_unit_m(self._range_m),
-        )
-        depth_m, K = observation.depth_m, observation.K
-        if depth_m is not None:
-            assert K is not None, "depth comes with its intrinsics"
-            depth_m, K = self._thinned(depth_m, K)
-        points_cam, named_cam = _NO_POINTS, _NO_POINTS
-        if observation.points_cam is not None:
-            is_return = np.isfinite(observation.points_cam).all(axis=1)
-            points_cam = observation.points_cam[is_return]
-        if named is not None:
-            named_cam = transform(inverse(T_map_cam), named.points_map)
-        return ScanDataRow(
-            scan_id=self._records.next_id("scan"),
-            depth_unit_m=depth_unit,
-            point_unit_m=point_unit,
-            height=0 if depth_m is None else depth_m.shape[0],
-            width=0 if depth_m is None else depth_m.shape[1],
-            K=None if depth_m is None or K is None else K.reshape(9),
-            depth=b"" if depth_m is None else codec.encode_depth(depth_m, depth_unit),
-            point_count=len(points_cam),
-            points=codec.encode_points(points_cam, point_unit),
-            named_count=len(named_cam),
-            named=codec.encode_points(named_cam, point_unit),
-            codes=b"" if named is None else named.codes.tobytes(),
-        )
-
-    def _thinned(self, depth_m: Depth, K: NDArray[np.float64]) -> tuple[Depth, NDArray[np.float64]]:
-        """Return every n-th row and column, as many as the voxels can tell apart."""
-        focal = float(min(abs(K[0, 0]), abs(K[1, 1])))
+    def _thinned(self, scan: KeptScan) -> KeptScan:
+        """Return every n-th row and column of the image, as many as the voxels can tell apart."""
+        if scan.K is None or scan.depth_m is None:
+            return scan
+        focal = float(min(abs(scan.K[0, 0]), abs(scan.K[1, 1])))
         step = max(1, int(self._pixel_m * focal / self._range_m))
         first = step // 2
-        thin = K.copy()
-        thin[:2] /= step
-        thin[:2, 2] -= first / step
-        return depth_m[first::step, first::step], thin
+        K = scan.K.copy()
+        K[:2] /= step
+        K[:2, 2] -= first / step
+        moving = scan.moving_depth_m
+        return replace(
+            scan,
+            K=K,
+            depth_m=scan.depth_m[first::step, first::step],
+            moving_depth_m=None if moving is None else moving[first::step, first::step],
+        )
 
     def _make_room(self, new_bytes: int) -> None:
         """Let the oldest scans go until the rest is within the budget, and freeze what they saw."""
@@ -230,25 +220,27 @@ class ScanLog:
             self._total_bytes -= oldest.data_bytes
 
 
-def _without(
-    data: ScanDataRow, scan: KeptScan, T_map_cam: Pose, boxes_map: list[Box]
-) -> ScanDataRow:
+def _without(scan: KeptScan, T_map_cam: Pose, boxes_map: list[Box]) -> KeptScan:
     """Return a scan without what it measured in boxes."""
-    if scan.depth_m is not None and scan.K is not None:
-        p_map = transform(T_map_cam, back_project(scan.depth_m, scan.K))
-        depth_m = scan.depth_m.copy()
-        depth_m.reshape(-1)[_is_inside(p_map, boxes_map)] = np.nan
-        data = replace(data, depth=codec.encode_depth(depth_m, data.depth_unit_m))
-    points_cam = _NO_POINTS if scan.points_cam is None else scan.points_cam
-    keep = ~_is_inside(transform(T_map_cam, points_cam), boxes_map)
-    named = ~_is_inside(transform(T_map_cam, scan.named_cam), boxes_map)
+
+    def image(depth_m: Depth | None) -> Depth | None:
+        if depth_m is None or scan.K is None:
+            return depth_m
+        p_map = transform(T_map_cam, back_project(depth_m, scan.K))
+        is_inside = _is_inside(p_map, boxes_map).reshape(depth_m.shape)
+        return np.where(is_inside, np.float32(np.nan), depth_m)
+
+    def points(points_cam: Points) -> Points:
+        return points_cam[~_is_inside(transform(T_map_cam, points_cam), boxes_map)]
+
     return replace(
-        data,
-        point_count=int(keep.sum()),
-        points=codec.encode_points(points_cam[keep], data.point_unit_m),
-        named_count=int(named.sum()),
-        named=codec.encode_points(scan.named_cam[named], data.point_unit_m),
-        codes=scan.codes[named].tobytes(),
+        scan,
+        depth_m=image(scan.depth_m),
+        moving_depth_m=image(scan.moving_depth_m),
+        points_cam=None if scan.points_cam is None else points(scan.points_cam),
+        moving_cam=points(scan.moving_cam),
+        named_cam=points(scan.named_cam),
+        codes=scan.codes[~_is_inside(transform(T_map_cam, scan.named_cam), boxes_map)],
     )
 
 

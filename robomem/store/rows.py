@@ -158,7 +158,7 @@ class ScanRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScanDataRow:
-    """What a kept scan measured; see `store.scans`. Heights and counts are 0 where there is none of a kind."""
+    """What a kept scan measured, packed by `store.scans`."""
 
     scan_id: int
     depth_unit_m: float
@@ -167,9 +167,9 @@ class ScanDataRow:
     width: int
     K: Array | None
     depth: bytes
-    point_count: int
+    has_points: bool
     points: bytes
-    named_count: int
+    moving: bytes
     named: bytes
     codes: bytes
 

@@ -56,6 +56,15 @@ class MapDelta:
         """Return what it says of some of its bricks."""
         return MapDelta(self.keys[wanted], self.hit[wanted], self.free[wanted])
 
+    def with_passes_of(self, other: "MapDelta") -> "MapDelta":
+        """Return it with what another one passed, too; what that one hit does not count."""
+        keys = np.union1d(self.keys, other.keys)
+        hit, free = np.zeros((2, len(keys), 8), np.uint64)
+        rows = np.searchsorted(keys, self.keys)
+        hit[rows], free[rows] = self.hit, self.free
+        free[np.searchsorted(keys, other.keys)] |= other.free
+        return MapDelta(keys, hit, free & ~hit)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
