@@ -197,6 +197,22 @@ def test_without_small_gicp_the_command_that_installs_it_is_named(drive, monkeyp
         close_loops(drive[:20])
 
 
+def test_without_map_closures_the_command_that_installs_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "map_closures", None)
+    monkeypatch.setitem(sys.modules, "map_closures.config", None)
+
+    with pytest.raises(MissingExtraError, match=r"pip install --no-deps map-closures"):
+        LoopCloser(SlamConfig(descriptor="map_closures"))
+
+
+def test_density_maps_only_propose_and_nothing_wrong_is_accepted(drive, drifted):
+    pytest.importorskip("map_closures")
+
+    closing = close_loops(drifted[:40], config=SlamConfig(descriptor="map_closures"))
+
+    assert all(is_right(loop, drive) for loop in closing.accepted)
+
+
 def test_a_lidar_closes_loops_too():
     rng = np.random.default_rng(5)
     walls = hall(rng)

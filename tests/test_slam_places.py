@@ -212,9 +212,9 @@ def path_graph(count, *, step_m=1.0):
     return graph
 
 
-def loop(a, b, x_m, yaw_rad=0.0):
+def loop(a, b, x_m, yaw_rad=0.0, horizon=0.8):
     edge = Edge(a, b, pose(rotation_from_yaw(yaw_rad), (x_m, 0, 0)), np.eye(6), EdgeKind.LOOP)
-    return Loop(a, b, edge, 1.0, 0.0, 0.0, Verdict.PENDING)
+    return Loop(a, b, edge, 1.0, 0.0, 0.0, horizon, Verdict.PENDING)
 
 
 @settings(max_examples=30, deadline=None)
@@ -253,6 +253,18 @@ def test_a_loop_far_from_odometry_waits_for_another_that_agrees():
     assert graph.judge(first, walk, ()) is Verdict.PENDING
     assert graph.judge(first, walk, [wrong]) is Verdict.PENDING
     assert graph.judge(first, walk, [wrong, right]) is Verdict.ACCEPTED
+
+
+def test_looks_that_see_little_need_more_that_agree_and_each_place_counts_once():
+    graph = path_graph(40)
+    walk = graph.walks_from(2)[32]
+    first = loop(2, 32, 28.5, horizon=0.35)
+    others = [loop(i, 30 + i, 28.5, horizon=0.35) for i in (1, 3, 4)]
+    same_place = [loop(2, 31, 27.5, horizon=0.35), loop(1, 32, 29.5, horizon=0.35)]
+
+    assert graph.judge(first, walk, others[:2]) is Verdict.PENDING
+    assert graph.judge(first, walk, [*others[:2], *same_place]) is Verdict.PENDING
+    assert graph.judge(first, walk, others) is Verdict.ACCEPTED
 
 
 def test_where_no_odometry_leads_two_loops_that_agree_count():

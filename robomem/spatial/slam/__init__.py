@@ -2,6 +2,7 @@
 
 loop_closure    keyframes in, corrected poses out                           start here
 local_map       a metre of the path as one cloud
+recognition     which older places a place looks like
 descriptors     what a place looks like from any side
 registration    whether one local map lies on another, and where
 consistency     whether loops agree with odometry and with each other

@@ -39,9 +39,10 @@ class Loop:
         place_from: Number of the older local map.
         place_to: Number of the newer one.
         edge: The measured pose of the newer's keyframe in the older's.
-        overlap: See `Registration`, as the next two.
+        overlap: See `Registration`, as the next three.
         residual_m: Metres.
         seen_through: In [0, 1].
+        horizon: In [0, 1].
         verdict: Accepted, or why not.
     """
 
@@ -51,6 +52,7 @@ class Loop:
     overlap: float
     residual_m: float
     seen_through: float
+    horizon: float
     verdict: Verdict
 
 
@@ -107,30 +109,34 @@ class PathGraph:
         Args:
             loop: What was registered.
             walk: From its older to its newer place, None where there is none. A short one decides.
-            pending: Without a short one, loops of which one has to lead to the same.
+            pending: Without a short one, loops of which some have to lead to the same.
         """
         if walk is not None:
             if not self._agree(inverse(walk.T_start_end) @ loop.edge.T_from_to, walk.length_m):
                 return Verdict.ODOMETRY
             if walk.length_m <= self._config.support_m:
                 return Verdict.ACCEPTED
-        return Verdict.ACCEPTED if any(self._supporters(loop, pending)) else Verdict.PENDING
+        supporters = list(self._supporters(loop, pending))
+        horizon = loop.horizon + sum(other.horizon for other in supporters)
+        is_sure = bool(supporters) and horizon >= self._config.min_horizon
+        return Verdict.ACCEPTED if is_sure else Verdict.PENDING
 
     def _supporters(self, loop: Loop, pending: Iterable[Loop]) -> Iterator[Loop]:
-        """Yield the loops with which it makes a short cycle that closes.
+        """Yield the loops between other places with which it makes a short cycle that closes.
 
         Mangelson et al., "Pairwise consistent measurement set maximization", 2018, Equation (4).
         """
-        from_walks = self.walks_from(loop.place_from)
-        to_walks = self.walks_from(loop.place_to)
+        walks_from, walks_to = (self.walks_from(p) for p in (loop.place_from, loop.place_to))
+        used = {loop.place_from, loop.place_to}  # one look that deceives does so again
         for other in pending:
-            here, there = from_walks.get(other.place_from), to_walks.get(other.place_to)
-            if here is None or there is None or other.place_to == loop.place_to:
+            here, there = walks_from.get(other.place_from), walks_to.get(other.place_to)
+            if here is None or there is None or used & {other.place_from, other.place_to}:
                 continue
             length_m = here.length_m + there.length_m + LOOP_LENGTH_M
             T = here.T_start_end @ other.edge.T_from_to @ inverse(there.T_start_end)
             is_short = length_m <= self._config.support_m
             if is_short and self._agree(inverse(T) @ loop.edge.T_from_to, length_m):
+                used |= {other.place_from, other.place_to}
                 yield other
 
     def reach_m(self, length_m: float) -> float:

@@ -17,9 +17,9 @@ import numpy as np
 from robomem.errors import DataError, Reason, StampError
 from robomem.geometry import Pose, inverse, rotation_angle
 from robomem.spatial.slam.consistency import Loop, PathGraph, Verdict, Walk
-from robomem.spatial.slam.descriptors import PlaceIndex, describe
 from robomem.spatial.slam.local_map import LocalMap, Scan, build_local_map
 from robomem.spatial.slam.pose_graph import Edge, EdgeKind, Optimum, PoseGraph
+from robomem.spatial.slam.recognition import recognizer_of
 from robomem.spatial.slam.registration import (
     Registration,
     Surface,
@@ -102,7 +102,7 @@ class LoopCloser:
         self._waypoints: dict[int, _Waypoint] = {}
         self._segment: list[Scan] = []
         self._places: list[LocalMap] = []
-        self._index = PlaceIndex()
+        self._recognizer = recognizer_of(self._config)
         self._paths = PathGraph(self._config)
         self._loops: list[Loop] = []
         self._surface = lru_cache(SURFACES_KEPT)(
@@ -207,17 +207,10 @@ class LoopCloser:
         self._places.append(local)
         self._segment = []
         self._join(place)
-        descriptor = describe(
-            local.points,
-            local.colors,
-            radius_m=config.max_range_m,
-            voxel_size_m=config.voxel_size_m,
+        similar = self._recognizer.recognize(
+            local, limit=config.candidates, before=self._first_near(place)
         )
-        similar = self._index.query(
-            descriptor, limit=config.candidates, before=self._first_near(place)
-        )
-        self._index.add(descriptor)
-        others = dict.fromkeys([*self._nearby(place), *(found.place for found in similar)])
+        others = dict.fromkeys([*self._nearby(place), *similar])
         return [loop for other in others for loop in self._try(other, place)]
 
     def _join(self, place: int) -> None:
@@ -345,5 +338,6 @@ def _loop(older: int, place: int, found: Registration, places: Sequence[LocalMap
         overlap=found.overlap,
         residual_m=found.residual_m,
         seen_through=found.seen_through,
+        horizon=found.horizon,
         verdict=Verdict.PENDING,
     )

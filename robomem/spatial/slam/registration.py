@@ -31,6 +31,7 @@ UPRIGHT_NORMAL_Z = 0.7
 GRID_VOXELS = 2.0
 GRID_SPANS = 2.5  # times the reach of a local map: both, and a shift by half of it
 HIGHEST_COLUMN = 10.0  # voxels; a wall is no more of a landmark than a cupboard
+SECTORS, SECTOR_POINTS = 24, 5  # of the horizon, and what fills one
 YAW_STEP_RAD = np.deg2rad(5.0)
 SIGMA_M = 0.5  # of a point's distance: the true 2 cm, but hundreds of neighbours err together
 # Metres and radians: what nothing is known better than, and what is known before the points are asked.
@@ -47,6 +48,7 @@ class Registration:
         overlap: Part of the points of a that b has too, and of b that a has: the lesser.
         residual_m: Root mean square distance of those from the surface of the other.
         seen_through: Part of the points of one that rays of the other passed through: the greater.
+        horizon: Part of the horizon over which what stands in both is spread, from either: the lesser.
         information: Inverse covariance of T_a_b in the frame of b, (6, 6), translation first.
     """
 
@@ -54,6 +56,7 @@ class Registration:
     overlap: float
     residual_m: float
     seen_through: float
+    horizon: float
     information: NDArray[np.float64]
 
 
@@ -190,6 +193,9 @@ def _judge(a: Surface, b: Surface, T_a_b: Pose) -> Registration:
         seen_through=max(
             _seen_through(b_in_a[b.is_upright], is_same_b, a), _seen_through(a_in_b, is_same_a, b)
         ),
+        horizon=min(
+            _horizon(a.points[a.is_upright][is_same_a]), _horizon(b.points[b.is_upright][is_same_b])
+        ),
         information=_information(b.points[is_same], normals @ T_a_b[:3, :3]),
     )
 
@@ -204,6 +210,13 @@ def _seen_through(points: Points, is_same: NDArray[np.bool_], a: Surface) -> flo
         is_passed |= np.isfinite(measured_m) & (range_m < nearest_m)
     passed, seen = int(is_passed.sum()), int(is_same.sum())
     return passed / max(passed + seen, 1)
+
+
+def _horizon(points: Points) -> float:
+    """Return the part of the directions round the origin in which points (N, 3) lie."""
+    turns = np.arctan2(points[:, 1], points[:, 0]) / (2 * np.pi) + 0.5
+    counts = np.bincount((turns * SECTORS).astype(np.int64) % SECTORS, minlength=SECTORS)
+    return float((counts >= SECTOR_POINTS).mean())
 
 
 def _information(points_b: Points, normals_b: Points) -> NDArray[np.float64]:

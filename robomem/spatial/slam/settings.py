@@ -36,7 +36,7 @@ class SlamConfig(BaseModel):
     """How many older places nearby are looked at besides, by odometry and the loops found so far."""
     min_overlap: float = Field(default=0.5, gt=0, le=1)
     """The least part of what stands in each of two local maps that stands in the other too."""
-    min_overlap_nearby: float = Field(default=0.25, gt=0, le=1)
+    min_overlap_nearby: float = Field(default=0.3, gt=0, le=1)
     """The same for what odometry and the loops found so far lead to."""
     max_residual_m: PositiveFloat = 0.05
     """Root mean square distance of the points in common from the surface of the other map."""
@@ -46,3 +46,6 @@ class SlamConfig(BaseModel):
     """What they have in common must fix one on the other this well in every direction."""
     support_m: PositiveFloat = 6.0
     """A loop counts where odometry of at most this length, and other loops, lead to the same."""
+    min_horizon: PositiveFloat = 1.2
+    """Elsewhere it counts with other loops that agree: what stands in common spans as much of the horizon
+    as this, taken together. Two looks all round will do, or six of a camera that looks ahead."""
