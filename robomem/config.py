@@ -125,10 +125,20 @@ class StoreConfig(_Section):
 
 
 class RouteConfig(_Section):
-    """What stands in the way of the robot: what is occupied between these heights above its floor."""
+    """The robot on its floor. Heights are above the floor."""
 
     z_min_m: float = 0.1
+    """What is occupied from here"""
     z_max_m: float = 1.2
+    """to here stands in the robot's way."""
+    floor_m: float = 0.0
+    """The height of the floor in map, on which places are numbered and rooms are found."""
+    radius_m: PositiveFloat = 0.25
+    """Of the robot, seen from above."""
+    wall_min_m: float = 1.3
+    """From here"""
+    wall_max_m: float = 1.9
+    """to here there are walls and hardly any furniture: rooms show."""
 
 
 class AskConfig(_Section):

@@ -28,6 +28,7 @@ from robomem.geometry import Depth, Points, transform
 from robomem.observer import Observer
 from robomem.spatial import grid_planner
 from robomem.spatial.correction import MapFollower, move_keyframes
+from robomem.spatial.floors import Floors
 from robomem.spatial.scan_log import Box, ScanLog
 from robomem.spatial.stored_map import StoredMap
 from robomem.spatial.trajectory import poses_on_path
@@ -40,6 +41,7 @@ from robomem.types import (
     Counts,
     Cursor,
     Entity,
+    EntityState,
     Event,
     Hit,
     Keyframe,
@@ -51,6 +53,8 @@ from robomem.types import (
 
 if TYPE_CHECKING:
     from robomem.spatial.octree import Octree
+    from robomem.spatial.topology.regions import Region
+    from robomem.spatial.topology.topology_graph import TopologyGraph
 
 FORGOTTEN_RADIUS_M = (
     0.25  # of what is cut out of scans round a thing, where it is not known to be larger
@@ -81,6 +85,7 @@ class Memory:
             self._follower = MapFollower(
                 self._records, self._map, self._scans, lock=self._thread_lock, config=config
             )
+            self._floors = Floors(path / "floor.npz", self._map, config.route)
             if self.is_writer:
                 self._clean_up()
                 self._observer = self._new_observer()
@@ -251,19 +256,43 @@ class Memory:
         """
         x, y, z = start_map
         goal_x, goal_y, *_ = goal_map
+        start, goal = (x, y), (goal_x, goal_y)
         if not abs(z) <= self.config.intake.max_coordinate_m:  # nor NaN
             raise QueryError(f"the floor is at a height within the map's bounds, got {z}")
+        floor = self.floor(z)
+        if floor.settings.radius_m <= radius_m <= floor.settings.max_clearance_m:
+            return floor.route(start, goal, radius_m=radius_m, standoff_m=standoff_m).waypoints_map
         bounds = self.config.route
-        driven = np.array([k.T_map_kf[:3, 3] for k in self.keyframes()]).reshape(-1, 3)
         path = grid_planner.plan(
             self.map.slice_2d(z + bounds.z_min_m, z + bounds.z_max_m),
-            (x, y),
-            (goal_x, goal_y),
+            start,
+            goal,
             radius_m=radius_m,
             standoff_m=standoff_m,
-            driven_map=driven,
+            driven_map=self._driven(),
         )
         return np.column_stack([path, np.full(len(path), float(z))])
+
+    def floor(self, floor_m: float | None = None) -> "TopologyGraph":
+        """Return where a robot can go: places, the passages between them, rooms, routes with clearance.
+
+        It is as the map is now; do not keep it, ask for it again. Passages that are blocked on it stay so.
+
+        Args:
+            floor_m: Height in map, by default `route.floor_m`.
+        """
+        with self._thread_lock:
+            self._map.refresh()
+            floor_m = self.config.route.floor_m if floor_m is None else float(floor_m)
+            return self._floors.at(floor_m, driven_map=self._driven())
+
+    def rooms(self) -> "list[Region]":
+        """Return the rooms of the floor, named from the things believed to be in them."""
+        things = [e for e in self.entities() if e.state is EntityState.PRESENT]
+        return self.floor().regions((thing.label, thing.p_map) for thing in things)
+
+    def _driven(self) -> Points:
+        return np.array([k.T_map_kf[:3, 3] for k in self.keyframes()]).reshape(-1, 3)
 
     # ---- stay true --------------------------------------------------------------------------------
 
@@ -417,6 +446,7 @@ class Memory:
         """Write the map's changed bricks to a brick file; a writer does so by itself now and then."""
         with self._thread_lock:
             self._map.checkpoint()
+            self._floors.save()
             self._until_checkpoint = self.config.store.checkpoint_observations
 
     def close(self) -> None:

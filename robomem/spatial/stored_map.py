@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robomem.config import SpatialConfig
 from robomem.errors import StoreCorruptError
@@ -17,6 +18,8 @@ from robomem.store.rows import DeltaRow, LabelRow
 
 if TYPE_CHECKING:  # Numba takes half a second to import, and a question about things needs no map
     from robomem.spatial.octree import Labels, MapDelta, Octree
+
+Box = NDArray[np.float64]
 
 READ_ATTEMPTS = 5  # a writer may merge the files that a reader is about to open
 MERGE_RATIO = 2  # a file is merged with the newer ones before those outgrow it
@@ -37,6 +40,16 @@ class StoredMap:
         self._names: list[str] | None = None
         self._last_seq = 0
         self._octree: Octree | None = None
+        self.version = 0
+        self._changes: dict[int, Box] = {}  # what made each version of the one before
+
+    def changed_since(self, version: int) -> "Box | None":
+        """Return the box (2, 3) in map in which it changed since a version, None where it may be anywhere."""
+        made = range(version + 1, self.version + 1)
+        if not made or made[0] not in self._changes:
+            return None
+        boxes = np.array([self._changes[each] for each in made])
+        return np.array([boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)])
 
     @property
     def octree(self) -> "Octree":
@@ -145,14 +158,28 @@ class StoredMap:
                 self._octree = None
                 self._names, self._last_seq = names, _last_seq(names)
                 self._octree = self._open(names)
+                self.version += 1
+                self._changes.clear()
             octree, self._octree = self._octree, None  # whatever fails below, it is read anew
             for row in self._journalled():
                 if isinstance(row, DeltaRow):
-                    octree.add(_delta(row), stamp_ns=row.stamp_ns)
+                    delta = _delta(row)
+                    octree.add(delta, stamp_ns=row.stamp_ns)
+                    self._note(delta)
                 else:
                     octree.add_labels(_labels(row))
                 self._last_seq = row.seq
             self._octree = octree
+
+    def _note(self, delta: "MapDelta") -> None:
+        """Take note of where the map changes."""
+        from robomem.spatial.octree.kernels.morton import brick_origins
+
+        if len(delta.keys):
+            origins = brick_origins(delta.keys)
+            box = np.array([origins.min(axis=0), origins.max(axis=0) + 8])
+            self.version += 1
+            self._changes[self.version] = box * self._config.voxel_size_m
 
     def _spill_folder(self) -> Path | None:
         """Return the folder of the map, where it is there and can be written to."""

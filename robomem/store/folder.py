@@ -4,6 +4,7 @@ house.rmem/
   robomem.json     format, schema version, settings
   records.sqlite   everything but images and bricks (records.py)
   bricks/*.brk     the map (brick_files.py)
+  floor.npz        places and rooms of the floor, and what is blocked there (spatial/floors.py)
   images/ab/*.png  depth and colour of keyframes, by digest (images.py)
   writer.lock      held by the one process that writes
 """

@@ -61,11 +61,19 @@ class TopologyGraph:
     ) -> Self:
         """Find places and rooms in a whole map; see `update`."""
         topology = cls(octree.resolution_m, settings)
-        driven = _checked_driven(driven_map)
-        box = topology._floor.bounds(octree, driven)
-        if box is not None:
-            topology._refresh(topology._floor.read(octree, box, driven))
+        topology.remake(octree, driven_map=driven_map)
         return topology
+
+    def remake(self, octree: "Octree", *, driven_map: ArrayLike = NOWHERE) -> None:
+        """Take in a map that may have changed anywhere; see `update`."""
+        driven = _checked_driven(driven_map)
+        self._check_resolution(octree)
+        boxes = [self._floor.bounds(octree, driven), self._floor.cells]
+        known = [box for box in boxes if box is not None and (box[1] > box[0]).all()]
+        if known:
+            lows, highs = zip(*known, strict=True)
+            box = np.array([np.min(lows, axis=0), np.max(highs, axis=0)])
+            self._refresh(self._floor.read(octree, box, driven))
 
     def update(
         self, octree: "Octree", box_map: ArrayLike, *, driven_map: ArrayLike = NOWHERE
@@ -81,11 +89,7 @@ class TopologyGraph:
         Raises:
             DataError: The box is empty, not finite or too far away; the map has other voxels.
         """
-        if octree.resolution_m != self._floor.resolution_m:
-            raise DataError(
-                f"this topology has cells of {self._floor.resolution_m} m,"
-                f" the map voxels of {octree.resolution_m} m"
-            )
+        self._check_resolution(octree)
         corners = np.asarray(box_map, dtype=np.float64)
         if corners.shape != (2, 3):
             raise DataError(f"a box has two corners (2, 3), got {corners.shape}")
@@ -219,6 +223,13 @@ class TopologyGraph:
         return topology
 
     # ---- below ------------------------------------------------------------------------------------
+
+    def _check_resolution(self, octree: "Octree") -> None:
+        if octree.resolution_m != self._floor.resolution_m:
+            raise DataError(
+                f"this topology has cells of {self._floor.resolution_m} m,"
+                f" the map voxels of {octree.resolution_m} m"
+            )
 
     def _refresh(self, changed: Cells) -> None:
         """Follow a change of clearances at cells (N, 2)."""
