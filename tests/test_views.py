@@ -164,6 +164,20 @@ def test_images_of_any_size_and_with_holes_are_taken():
     assert memory.covisible(T, K=K, shape=SHAPE)[0].shared > 0.9
 
 
+@LAW
+@given(SEEDS)
+def test_noise_that_is_no_surface_does_no_harm(seed):
+    rng = np.random.default_rng(seed)
+    values = np.array([np.nan, np.inf, -np.inf, 0.0, -1.0, 1e-30, 1e30, 0.01, 1.0, 3.0], np.float32)
+    memory = ViewMemory(CELL_M)
+
+    memory.add(0, rng.choice(values, SHAPE), K=K, T_map_kf=camera())
+
+    assert np.isfinite(memory._index.surfels.p_map).all()
+    assert np.isfinite(memory._index.surfels.n_map).all()
+    assert all(0 < view.shared <= 1 for view in memory.covisible(camera(), K=K, shape=SHAPE))
+
+
 def test_a_surface_farther_than_the_range_is_not_remembered():
     memory = ViewMemory(CELL_M, max_range_m=2.0)
 

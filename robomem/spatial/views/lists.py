@@ -94,15 +94,22 @@ def unlink(
             s = samples.surfel[i]
             if s == EMPTY:
                 continue
-            at = surfels.heads[s]
-            surfels.heads[s], surfels.counts[s], surfels.floors[s] = EMPTY, 0, 0
+            head, last, at = surfels.heads[s], EMPTY, surfels.heads[s]
             while at != EMPTY:
                 after = samples.next[at]
-                if is_gone[samples.viewer[at]]:
-                    samples.surfel[at] = EMPTY
+                if not is_gone[samples.viewer[at]]:
+                    last = at
                 else:
-                    _push(views, samples, surfels, s, at, cell_m)
+                    samples.surfel[at] = EMPTY
+                    surfels.counts[s] -= 1
+                    if last == EMPTY:
+                        surfels.heads[s] = after
+                    else:
+                        samples.next[last] = after
                 at = after
+            surfels.floors[s] = 0
+            if surfels.counts[s] and surfels.heads[s] != head:
+                _lead(views, samples, surfels, s, cell_m)
 
 
 @jit
@@ -197,8 +204,30 @@ def _push(views: Views, samples: Samples, surfels: Surfels, s: int, i: int, cell
         return
     samples.next[i] = head
     surfels.heads[s] = i
+    _take_place(views, samples, surfels, s, cell_m)
+
+
+@jit
+def _lead(views: Views, samples: Samples, surfels: Surfels, s: int, cell_m: float) -> None:
+    """Make the best sample of a list its head."""
+    head = surfels.heads[s]
+    before_best, best, last = EMPTY, head, head
+    while samples.next[last] != EMPTY:
+        if _is_better(views, samples, samples.next[last], best):
+            before_best, best = last, samples.next[last]
+        last = samples.next[last]
+    if best != head:
+        samples.next[before_best] = samples.next[best]
+        samples.next[best] = head
+        surfels.heads[s] = best
+    _take_place(views, samples, surfels, s, cell_m)
+
+
+@jit
+def _take_place(views: Views, samples: Samples, surfels: Surfels, s: int, cell_m: float) -> None:
+    """Put a surfel where its best sample is."""
     p, n = np.empty(3), np.empty(3)
-    _place(views, samples, i, cell_m, p, n)
+    _place(views, samples, surfels.heads[s], cell_m, p, n)
     surfels.p_map[s], surfels.n_map[s] = p, n
 
 

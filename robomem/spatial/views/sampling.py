@@ -20,6 +20,7 @@ from robomem.spatial.views.layout import (
 )
 
 PIXELS_ACROSS = 2  # the farthest cell still has so many samples across
+FEWEST_ACROSS = 16  # an image has as many samples at least
 SAME_SURFACE = 0.03  # of the depth: pixels of one block that differ by more lie on two surfaces
 STEEPEST = 6.0  # rise of depth over lateral distance that is still one surface: 80 degrees
 MAX_REACH = 8  # samples to either side that a normal is taken over
@@ -40,8 +41,9 @@ def sample_depth(
         Positions (N, 3) in 1 / QUANTA of a cell, unit normals (N, 3) times NORMAL_UNITS.
     """
     finest = resolution_m * camera.fx / (PIXELS_ACROSS * max_range_m)
-    stride = max(1, int(finest))
-    points = _reduce(np.ascontiguousarray(depth_m), camera, stride, max_range_m)
+    stride = max(1, min(int(finest), min(depth_m.shape) // FEWEST_ACROSS))
+    depth_m = np.require(depth_m, np.float32, "CW")  # one type of array, so one compilation
+    points = _reduce(depth_m, camera, stride, max_range_m)
     return _thin(points, camera.fx / stride, resolution_m)
 
 
@@ -109,6 +111,8 @@ def _thin(
             else:  # too thin to have a slope: it faces the camera
                 nx, ny, nz = x, y, z
             length = np.sqrt(nx * nx + ny * ny + nz * nz)
+            if length == 0:
+                continue
             if nx * x + ny * y + nz * z > 0:
                 length = -length
             nx, ny, nz = nx / length, ny / length, nz / length

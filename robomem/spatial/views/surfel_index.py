@@ -15,6 +15,7 @@ Arrays = TypeVar("Arrays", Views, Samples, Surfels)
 
 FIRST_ROWS = 1024
 VIEWS_AT_ONCE = 64  # views whose samples are put into lists before there is room made again
+LOST_FRACTION = 0.25  # of the samples, in no list any more, before they are cleared away
 KEPT_FRACTION = 0.9  # of the most surfels, when there are more: so it is not every keyframe's work
 
 
@@ -88,7 +89,9 @@ class SurfelIndex:
         views.ids[slot], views.T_map_kf[slot] = row.keyframe_id, T_map_kf
         views.cameras[slot], views.blocks[slot] = row.camera, (begin, end)
         samples.p_kf[begin:end], samples.n_kf[begin:end] = row.p_kf, row.n_kf
-        samples.quality[begin:end] = lists.judge(row.p_kf, row.n_kf, row.camera[0], self.cell_m)
+        samples.quality[begin:end] = lists.judge(
+            samples.p_kf[begin:end], samples.n_kf[begin:end], float(row.camera[0]), self.cell_m
+        )
         samples.viewer[begin:end] = slot
         self.slots[row.keyframe_id] = slot
         self._sample_count = end
@@ -125,7 +128,7 @@ class SurfelIndex:
     def _link(self, which: Slots) -> None:
         blocks = self._views.blocks[which]
         most = self.surfel_count + int((blocks[:, 1] - blocks[:, 0]).sum())
-        self._surfels = _grown(self._surfels, most)
+        _grow(self._surfels, most)
         if len(self._table) < 2 * most:
             self._table = np.empty(_power_of_two(2 * most), np.int32)
             self._pack_surfels()
@@ -161,11 +164,13 @@ class SurfelIndex:
             array[self.surfel_count :] = 0
 
     def _make_room(self, size: int) -> None:
-        """Make room for a view and so many samples: first where samples are that no surfel kept."""
+        """Make room for a view and so many samples: first where many samples are that no surfel kept."""
         if self._sample_count + size > len(self._samples.viewer):
-            self._pack_samples(np.ones(len(self.slots), np.bool_))
-        self._samples = _grown(self._samples, self._sample_count + size)
-        self._views = _grown(self._views, len(self.slots) + 1)
+            lost = np.count_nonzero(self.samples.surfel == EMPTY)
+            if lost > LOST_FRACTION * self._sample_count:
+                self._pack_samples(np.ones(len(self.slots), np.bool_))
+        _grow(self._samples, self._sample_count + size)
+        _grow(self._views, len(self.slots) + 1)
 
     def _pack_samples(self, is_kept: NDArray[np.bool_]) -> None:
         """Drop the samples that are in no list, and the views that are not kept: of these no sample is."""
@@ -183,17 +188,21 @@ class SurfelIndex:
         self.slots = {int(keyframe_id): slot for slot, keyframe_id in enumerate(kept.ids)}
 
 
-def _grown(arrays: Arrays, rows: int) -> Arrays:
-    """Return arrays with at least so many rows, and a quarter more where they had to grow."""
-    more = max(FIRST_ROWS, rows + rows // 4) - len(arrays[0])
-    if rows <= len(arrays[0]):
-        return arrays
-    return _each(arrays, lambda a: np.concatenate([a, np.zeros((more, *a.shape[1:]), a.dtype)]))
+def _grow(arrays: Views | Samples | Surfels, rows: int) -> None:
+    """Give arrays at least so many rows, in place: large ones are not copied then.
+
+    What was sliced of them before is void.
+    """
+    columns: tuple[NDArray[Any], ...] = arrays
+    most = rows + max(FIRST_ROWS, rows // 16)
+    if rows > len(columns[0]):
+        for column in columns:
+            column.resize((most, *column.shape[1:]), refcheck=False)
 
 
 def _each(arrays: Arrays, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Arrays:
-    rows: tuple[NDArray[Any], ...] = arrays
-    return type(arrays)(*map(change, rows))
+    columns: tuple[NDArray[Any], ...] = arrays
+    return type(arrays)(*map(change, columns))
 
 
 def _power_of_two(rows: int) -> int:

@@ -22,6 +22,7 @@ class ViewMemory:
     What a keyframe saw is kept in its own frame, sampled there: so nothing depends on the order of additions,
     and after a correction or a removal all is as if it had been so from the beginning. Only beyond the
     budget, where of a surface's observations the best are kept, what is gone does not come back.
+    One thread at a time may use it.
 
     Args:
         resolution_m: Edge of the cells: what is nearer together is one surfel.
