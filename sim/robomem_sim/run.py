@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from robomem.geometry import Depth, Pose
 from robomem.types import Detection, Observation
-from robomem_sim.camera import Camera, DepthNoise, Scene
+from robomem_sim.camera import Camera, DepthNoise, Scene, View
 from robomem_sim.detector import Detector, DetectorSettings
 from robomem_sim.free_space import XY, FreeSpace
 from robomem_sim.house import ROOM_TO_STAND_M, House, Thing
 from robomem_sim.patrol import plan_stands
+from robomem_sim.people import NOBODY, Crowd, People, PeopleSettings, add_crowd
 from robomem_sim.robot import Robot, RobotSettings
 
 START_NS = int(datetime(2026, 1, 5, 9, tzinfo=UTC).timestamp()) * 10**9
@@ -30,6 +31,7 @@ class SimulationSettings:
     depth_noise: DepthNoise = field(default_factory=DepthNoise)
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     robot: RobotSettings = field(default_factory=RobotSettings)
+    people: PeopleSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +40,7 @@ class Truth:
 
     detected_ids: tuple[int | None, ...]
     thing_ids: NDArray[np.int32]  # (H, W), NOTHING where no thing shows
+    crowd: Crowd = NOBODY
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +90,8 @@ class Simulation:
         self._detector = Detector(self.settings.detector, detector_rng)
         self._depth_rng = depth_rng
         self._refresh()
+        people = self.settings.people
+        self._people = People(self._free_space, people, seed=seed) if people else None
 
     @property
     def free_space(self) -> FreeSpace:
@@ -139,7 +144,7 @@ class Simulation:
         self.wait(1 / settings.rate_hz)
         T_base_cam = settings.robot.T_base_cam
         T_map_cam = robot.T_map_base @ T_base_cam
-        view = self._scene.render(settings.camera, T_map_cam)
+        view, crowd = self._look(T_map_cam)
         K = settings.camera.K
         sightings = self._detector.detect(view, K, T_map_cam, self.house.things)
         return Frame(
@@ -152,8 +157,19 @@ class Simulation:
             K=K,
             color=view.color,
             detections=tuple(sighting.detection for sighting in sightings),
-            truth=Truth(tuple(sighting.thing_id for sighting in sightings), view.thing_ids),
+            truth=Truth(tuple(sighting.thing_id for sighting in sightings), view.thing_ids, crowd),
         )
+
+    def _look(self, T_map_cam: Pose) -> tuple[View, Crowd]:
+        """Return what a perfect camera sees, and who of it are people, who walk on meanwhile."""
+        camera = self.settings.camera
+        view = self._scene.render(camera, T_map_cam)
+        if self._people is None:
+            return view, NOBODY
+        robot_xy_map = self.robot.T_map_base[:2, 3]
+        self._people.step(1 / self.settings.rate_hz, robot_xy_map=robot_xy_map)
+        of_people = Scene(self._people.mesh()).render(camera, T_map_cam)
+        return add_crowd(view, of_people, self._people.now)
 
 
 def _stream(seed: int, name: int) -> Generator:
