@@ -153,11 +153,11 @@ class LoopCloser:
         """
         graph = self.graph()
         optimum = graph.optimize()
-        edges = [graph.edges[index] for index in optimum.rejected]
-        left_out = {(edge.kf_from, edge.kf_to) for edge in edges}
+        rejected = [graph.edges[index] for index in optimum.rejected]
+        left_out = {(edge.kf_from, edge.kf_to) for edge in rejected}  # no two loops join the same
         loops = tuple(
             replace(loop, verdict=Verdict.GRAPH)
-            if (loop.edge.kf_from, loop.edge.kf_to) in left_out and loop.verdict is Verdict.ACCEPTED
+            if (loop.edge.kf_from, loop.edge.kf_to) in left_out
             else loop
             for loop in self._loops
         )

@@ -44,7 +44,7 @@ class SlamConfig(BaseModel):
     """The most of what stands in one that rays of the other may have passed through."""
     max_sigma_m: PositiveFloat = 0.25
     """What they have in common must fix one on the other this well in every direction."""
-    support_m: PositiveFloat = 6.0
+    support_m: PositiveFloat = 8.0
     """A loop counts where odometry of at most this length, and other loops, lead to the same."""
     min_horizon: PositiveFloat = 1.2
     """Elsewhere it counts with other loops that agree: what stands in common spans as much of the horizon
