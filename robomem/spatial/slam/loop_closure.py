@@ -27,6 +27,7 @@ from robomem.spatial.slam.registration import (
     starts_by_correlation,
 )
 from robomem.spatial.slam.settings import SlamConfig
+from robomem.spatial.slam.solver import load
 
 MIN_UPRIGHT_POINTS = 200  # fewer fix nothing
 MAX_TILT_RAD = np.deg2rad(5.0)  # two local maps both stand upright
@@ -95,9 +96,13 @@ class LoopCloser:
     """Takes keyframes one by one, and finds the places that were seen before.
 
     What it accepted stays accepted; `correct` weighs all of it once more under a robust kernel.
+
+    Raises:
+        MissingExtraError: small_gicp, or map-closures where it is configured, is not installed.
     """
 
     def __init__(self, config: SlamConfig | None = None) -> None:
+        load("small_gicp")  # or else `add` would stop half-way
         self._config = config or SlamConfig()
         self._waypoints: dict[int, _Waypoint] = {}
         self._segment: list[Scan] = []
@@ -120,7 +125,6 @@ class LoopCloser:
         Raises:
             DataError: The keyframe was there before.
             StampError: It is older than the last one.
-            MissingExtraError: small_gicp is not installed.
         """
         waypoint = self._waypoint(scan)
         loops = self._end_segment() if self._is_segment_full(waypoint) else []
