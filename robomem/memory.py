@@ -31,11 +31,11 @@ from robomem.spatial.correction import MapFollower, move_keyframes
 from robomem.spatial.floors import Floors
 from robomem.spatial.scan_log import Box, ScanLog
 from robomem.spatial.stored_map import StoredMap
-from robomem.spatial.trajectory import poses_on_path
+from robomem.spatial.trajectory import by_odometry, from_odometry, poses_on_path
 from robomem.store import folder
 from robomem.store.images import ImageFiles
 from robomem.store.records import Records
-from robomem.store.rows import EntityRow, keyframe_of
+from robomem.store.rows import EntityRow, KeyframeRow, keyframe_of
 from robomem.types import (
     Answer,
     Counts,
@@ -53,6 +53,7 @@ from robomem.types import (
 
 if TYPE_CHECKING:
     from robomem.spatial.octree import Octree
+    from robomem.spatial.slam import Closing, Scan, SlamConfig
     from robomem.spatial.topology.regions import Region
     from robomem.spatial.topology.topology_graph import TopologyGraph
 
@@ -341,6 +342,49 @@ class Memory:
         with self._reading():
             rows = self._records.keyframes.select("source = ?", source)
         return self.correct(poses_on_path(rows, stamps_ns, T_map_bases), wait=wait)
+
+    def close_loops(
+        self,
+        *,
+        source: str = "robot",
+        config: "SlamConfig | None" = None,
+        wait: bool = False,
+    ) -> "Closing":
+        """Correct the path of a recording without SLAM by the places that it saw more than once.
+
+        Args:
+            source: Whose path.
+            config: How sure a loop must be.
+            wait: Return when the map has followed, too.
+
+        Returns:
+            What was found; nothing has moved where no loop was accepted.
+
+        Raises:
+            MissingExtraError: The extra `slam` is not installed.
+        """
+        from robomem.spatial.slam import close_loops
+
+        with self._reading():
+            rows = self._records.keyframes.select("source = ?", source)
+        closing = close_loops(map(self._scan_of, rows), config=config)
+        if closing.accepted:
+            self.correct(from_odometry(rows, closing.poses), wait=wait)
+        return closing
+
+    def _scan_of(self, row: KeyframeRow) -> "Scan":
+        from robomem.spatial.slam import Scan
+
+        keyframe = keyframe_of(row)
+        depth_m = self.depth(keyframe)
+        return Scan(
+            keyframe_id=row.keyframe_id,
+            stamp_ns=row.stamp_ns,
+            T_map_kf=by_odometry(row),
+            depth_m=depth_m,
+            K=None if depth_m is None else keyframe.K,
+            color=self.color(keyframe),
+        )
 
     def wait_for_map(self, timeout_s: float | None = None) -> bool:
         """Wait until the map has followed every correction; False when it has not by then."""

@@ -156,6 +156,7 @@ class Observer:
             source=observation.source,
             depth_digest=None if depth_m is None else self._images.put_depth(depth_m),
             color_digest=None if color is None else self._images.put_color(color),
+            K=None if observation.K is None else observation.K.reshape(9),
         )
         self._records.keyframes.save(row)
         return keyframe_of(row)

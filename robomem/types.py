@@ -142,7 +142,7 @@ class Keyframe:
     """An anchor: everything remembered hangs on one, so a corrected pose moves it all.
 
     It was made at `stamp_ns`, and until `until_ns` the robot was near it. `depth_digest` and
-    `color_digest` name the images kept with it, None where there are none.
+    `color_digest` name the images kept with it, None where there are none; K is of these, (3, 3) pixels.
     """
 
     keyframe_id: int
@@ -152,6 +152,7 @@ class Keyframe:
     source: str
     depth_digest: str | None = None
     color_digest: str | None = None
+    K: NDArray[np.float64] | None = None
 
 
 class EntityState(StrEnum):

@@ -299,6 +299,45 @@ def test_a_wrong_setting_is_named(cli, tmp_path):
     assert "spatial.voxel_size" in done.stderr
 
 
+def test_poses_from_a_file_move_what_is_remembered(cli, tmp_path):
+    house, poses = fill(tmp_path / "a.rmem"), tmp_path / "poses.g2o"
+    poses.write_text("VERTEX_SE3:QUAT 1 0 0 2 0 0 0 1\n")
+    before = json.loads(cli("recall", house, "--label", "mug", "--json").stdout)
+
+    moved = cli("correct", house, "--poses", poses, "--json")
+    again = cli("correct", house, "--poses", poses)
+
+    after = json.loads(cli("recall", house, "--label", "mug", "--json").stdout)
+    assert (moved.returncode, again.returncode) == (0, 1)
+    assert json.loads(moved.stdout)["moved"] == 1
+    assert before != after
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("VERTEX_SE3:QUAT 77 0 0 0 0 0 0 1\n", 2), ("VERTEX_SE3:QUAT 1 0 0\n", 3), (None, 3)],
+)
+def test_poses_that_do_not_fit_are_refused(cli, tmp_path, text, code):
+    house, poses = fill(tmp_path / "a.rmem"), tmp_path / "poses.g2o"
+    if text is not None:
+        poses.write_text(text)
+
+    refused = cli("correct", house, "--poses", poses)
+
+    assert refused.returncode == code
+    assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_where_nothing_was_seen_twice_nothing_moves(cli, tmp_path):
+    pytest.importorskip("small_gicp")
+    pytest.importorskip("gtsam")
+
+    result = cli("correct", fill(tmp_path / "a.rmem"))
+
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "loops      0" in result.stdout
+
+
 @pytest.fixture
 def broken(monkeypatch):
     """Make a command raise what is given."""
@@ -373,7 +412,17 @@ def test_the_version_is_told(cli):
 
 
 def test_every_command_has_help_with_json(cli):
-    for command in ("replay", "ask", "recall", "info", "export", "forget", "bench", "doctor"):
+    for command in (
+        "replay",
+        "ask",
+        "recall",
+        "info",
+        "export",
+        "correct",
+        "forget",
+        "bench",
+        "doctor",
+    ):
         assert "--json" in cli(command, "--help").stdout
 
 

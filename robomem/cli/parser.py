@@ -27,6 +27,11 @@ the suffix of FILE says what is written:
   .ot    OctoMap, with log-odds
   .ply   the occupied voxels as points, with log_odds
   .yaml  a floor map for nav2, its .pgm beside it; of the heights that the memory plans routes in"""
+CORRECTIONS = """\
+without --poses it looks for places that were seen more than once, and closes the loops between
+them; it needs the extra: pip install 'robomem[slam]'
+
+exit code: 0 something moved, 1 nothing did"""
 MAX_HEIGHT_M = 1e6
 
 
@@ -70,6 +75,7 @@ def _build() -> argparse.ArgumentParser:
         _add_recall,
         _add_info,
         _add_export,
+        _add_correct,
         _add_forget,
         _add_doctor,
         _add_bench,
@@ -153,6 +159,14 @@ def _add_export(add: _Add) -> argparse.ArgumentParser:
     )
     parser.add_argument("--z-min", metavar="M", type=_height, help="only what is above, metres")
     parser.add_argument("--z-max", metavar="M", type=_height, help="only what is below, metres")
+    return parser
+
+
+def _add_correct(add: _Add) -> argparse.ArgumentParser:
+    does = "correct the robot's path, and move what is remembered along with it"
+    parser = _command(add, "correct", does, epilog=CORRECTIONS)
+    _add_memory(parser)
+    parser.add_argument("--poses", metavar="FILE", help="take poses of keyframes from a .g2o file")
     return parser
 
 

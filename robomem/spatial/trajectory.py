@@ -1,6 +1,6 @@
 """What a corrected path, or a jump of map against odom, says of every keyframe's pose."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -80,6 +80,19 @@ def spread(keyframes: Sequence[KeyframeRow], jump: Pose) -> dict[int, Pose]:
         row.keyframe_id: interpolate(_pose(row), jump @ _pose(row), float(share))
         for row, share in zip(keyframes, shares, strict=True)
     }
+
+
+def by_odometry(keyframe: KeyframeRow) -> Pose:
+    """Return where a keyframe was by odometry, which never jumps, else where it is in map; (4, 4)."""
+    return _pose(keyframe) if keyframe.T_odom_kf is None else keyframe.T_odom_kf.reshape(4, 4)
+
+
+def from_odometry(
+    keyframes: Sequence[KeyframeRow], T_odom_kfs: Mapping[int, Pose]
+) -> dict[int, Pose]:
+    """Return poses in map of keyframes whose path by odometry was corrected; the first one stays."""
+    T_map_odom = _pose(keyframes[0]) @ inverse(T_odom_kfs[keyframes[0].keyframe_id])
+    return {keyframe_id: T_map_odom @ T_odom_kf for keyframe_id, T_odom_kf in T_odom_kfs.items()}
 
 
 def _checked_path(

@@ -30,7 +30,7 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeyframeRow:
-    """See `types.Keyframe`; poses are (16,) row by row.
+    """See `types.Keyframe`; poses are (16,) and K is (9,), row by row.
 
     `T_base_kf` and `T_odom_kf` say where it is on the robot and in odom, as it was made, where that is known.
     """
@@ -44,6 +44,7 @@ class KeyframeRow:
     source: str
     depth_digest: str | None
     color_digest: str | None
+    K: Array | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,4 +185,5 @@ def keyframe_of(row: KeyframeRow) -> Keyframe:
         source=row.source,
         depth_digest=row.depth_digest,
         color_digest=row.color_digest,
+        K=None if row.K is None else row.K.reshape(3, 3),
     )
