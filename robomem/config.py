@@ -46,6 +46,8 @@ class SpatialConfig(_Section):
     `forget` does not reach them."""
     code_similarity: float = Field(default=0.8, ge=0, le=0.999)
     """Embeddings whose cosine is this or more may share a code: less than that of two looks at one thing."""
+    surfel_size_m: float = Field(default=0.1, ge=0.01, le=5.0)
+    """Which keyframes saw a surface is remembered in cells of this size."""
     threads: PositiveInt = 1
     """For rays, and for large batches of queries."""
 

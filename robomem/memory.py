@@ -31,6 +31,7 @@ from robomem.spatial.correction import MapFollower, move_keyframes
 from robomem.spatial.floors import Floors
 from robomem.spatial.scan_log import Box, ScanLog
 from robomem.spatial.stored_map import StoredMap
+from robomem.spatial.stored_views import StoredViews
 from robomem.spatial.trajectory import by_odometry, from_odometry, poses_on_path
 from robomem.store import folder
 from robomem.store.images import ImageFiles
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from robomem.spatial.slam import Closing, Scan, SlamConfig
     from robomem.spatial.topology.regions import Region
     from robomem.spatial.topology.topology_graph import TopologyGraph
+    from robomem.spatial.views import CovisibleView, View
 
 FORGOTTEN_RADIUS_M = (
     0.25  # of what is cut out of scans round a thing, where it is not known to be larger
@@ -83,6 +85,7 @@ class Memory:
         try:
             self._map = StoredMap(path / "bricks", self._records, config.spatial)
             self._scans = ScanLog(self._records, config)
+            self._views = StoredViews(self._records, config.spatial)
             self._follower = MapFollower(
                 self._records, self._map, self._scans, lock=self._thread_lock, config=config
             )
@@ -217,6 +220,36 @@ class Memory:
     def color(self, keyframe: Keyframe) -> NDArray[np.uint8] | None:
         """Return the colour image (H, W, 3) kept with a keyframe, None where there is none."""
         return self._images.color(keyframe.color_digest) if keyframe.color_digest else None
+
+    def views(self, *, of: "Entity | ArrayLike", k: int = 5) -> "list[View]":
+        """Return the keyframes that show something best, each unlike those before it.
+
+        Args:
+            of: A thing; a point (3,) in map; or points (N, 3), for the box around them.
+            k: How many at most.
+
+        Raises:
+            QueryError: `of` is nothing of that, or k is less than one.
+        """
+        if isinstance(of, Entity):
+            size_m = np.zeros(3) if of.size_m is None else of.size_m
+            of = np.array([of.p_map - size_m / 2, of.p_map + size_m / 2])
+        with self._reading():
+            return self._views.current().views(of=of, k=k)
+
+    def covisible(
+        self, T_map_cam: ArrayLike, *, K: ArrayLike, shape: tuple[int, int], k: int = 5
+    ) -> "list[CovisibleView]":
+        """Return the keyframes that share most surface with what is in view of a pose, best first.
+
+        Args:
+            T_map_cam: Pose of the optical frame in map, (4, 4).
+            K: Pinhole intrinsics, (3, 3) pixels.
+            shape: Height and width of its image in pixels.
+            k: How many at most.
+        """
+        with self._reading():
+            return self._views.current().covisible(T_map_cam, K=K, shape=shape, k=k)
 
     @property
     def map(self) -> "Octree":
@@ -432,6 +465,7 @@ class Memory:
             assert row is not None
             digests |= {d for d in (row.depth_digest, row.color_digest) if d is not None}
             self._records.keyframes.save(replace(row, depth_digest=None, color_digest=None))
+            self._records.surfels.delete("keyframe_id = ?", row.keyframe_id)
             self._scans.cut_out(keyframe_of(row), boxes)
         for table in (self._records.entities, self._records.events, self._records.sightings):
             table.delete("entity_id = ?", entity.entity_id)

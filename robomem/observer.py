@@ -26,6 +26,7 @@ from robomem.semantic.lifting import lift, name_points
 from robomem.spatial import correction, scan_log, trajectory
 from robomem.spatial.keyframes import needs_keyframe
 from robomem.spatial.stored_map import StoredMap
+from robomem.spatial.stored_views import StoredViews
 from robomem.store.images import ImageFiles
 from robomem.store.records import Records
 from robomem.store.rows import KeyframeRow, SourceRow, keyframe_of
@@ -56,6 +57,7 @@ class Observer:
         self._images = images
         self._config = config
         self._scans = scan_log.ScanLog(records, config)
+        self._views = StoredViews(records, config.spatial)
         last = records.keyframes.last()
         self._keyframe = keyframe_of(last) if last else None
         self._is_anew = anew
@@ -159,6 +161,7 @@ class Observer:
             K=None if observation.K is None else observation.K.reshape(9),
         )
         self._records.keyframes.save(row)
+        self._views.keep(row.keyframe_id, observation)
         return keyframe_of(row)
 
     def _listen(self, observation: Observation) -> None:

@@ -23,6 +23,7 @@ from robomem.store.rows import (
     ScanRow,
     SightingRow,
     SourceRow,
+    SurfelsRow,
 )
 from robomem.store.table import Table
 
@@ -61,6 +62,7 @@ class Records:
         self.sightings = Table(self._db, SightingRow, key_columns=2)
         self.deltas = Table(self._db, DeltaRow)
         self.labels = Table(self._db, LabelRow)
+        self.surfels = Table(self._db, SurfelsRow)
         self.scans = Table(self._db, ScanRow)
         self.scan_data = Table(self._db, ScanDataRow)
         if is_writer:
@@ -99,6 +101,12 @@ class Records:
             raise StoreCorruptError(f"{self._path} is damaged: {err}") from err
         finally:
             self._db.execute("COMMIT")
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """What is another one after any change, by whomever."""
+        (others,) = self._db.execute("PRAGMA data_version").fetchone()
+        return int(others), self._db.total_changes
 
     def reject(self, source: str, reason: str) -> None:
         """Count a rejection."""
@@ -149,6 +157,11 @@ class Records:
     def set_jumped_at(self, source: str, keyframe_id: int) -> None:
         """Remember the first keyframe since map jumped against odom."""
         self._db.execute("INSERT OR REPLACE INTO jump VALUES (?, ?)", (source, keyframe_id))
+
+    def surfel_keyframes(self) -> list[int]:
+        """Return the ids of the keyframes whose surfels are kept, in order."""
+        sql = "SELECT keyframe_id FROM surfels ORDER BY keyframe_id"
+        return [keyframe_id for (keyframe_id,) in self._db.execute(sql)]
 
     def scan_bytes(self) -> int:
         """Return how large all kept scans are."""
@@ -222,7 +235,7 @@ class Records:
         with self.transaction():
             tables: tuple[Table[Any], ...] = (
                 self.sources, self.keyframes, self.entities, self.events, self.sightings, self.deltas,
-                self.labels, self.scans, self.scan_data,
+                self.labels, self.surfels, self.scans, self.scan_data,
             )  # fmt: skip
             for table in tables:
                 table.create()

@@ -109,6 +109,17 @@ class SightingRow:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SurfelsRow:
+    """The surfaces that a keyframe saw; see `spatial.views.ViewRow`."""
+
+    keyframe_id: int
+    camera: Array
+    quantum_m: float
+    p_kf: bytes
+    n_kf: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class DeltaRow:
     """A scan that is in no brick file yet; see `spatial.octree.MapDelta`."""
 

@@ -89,18 +89,10 @@ class ViewMemory:
             DataError: The keyframe is there already, or out of reach.
             FormatError, FrameError: The depth, K or T has the wrong form, or K is of another image.
         """
-        depth, T = checked_depth(depth_m), self._checked_pose(T_map_kf)
-        camera = _camera(K, depth.shape)
+        T = self._checked_pose(T_map_kf)
         self._check_new(keyframe_id)
-        p_kf, n_kf = sample_depth(
-            depth, camera, resolution_m=self.resolution_m, max_range_m=self.max_range_m
-        )
-        row = ViewRow(
-            keyframe_id=keyframe_id,
-            camera=np.array(camera, np.float64),
-            quantum_m=self.resolution_m / QUANTA,
-            p_kf=p_kf,
-            n_kf=n_kf,
+        row = sample_view(
+            keyframe_id, depth_m, K=K, resolution_m=self.resolution_m, max_range_m=self.max_range_m
         )
         self._index.add(row, T)
         return row
@@ -237,6 +229,26 @@ class ViewMemory:
                 reason=Reason.OUT_OF_BOUNDS,
             )
         return T
+
+
+def sample_view(
+    keyframe_id: int, depth_m: ArrayLike, *, K: ArrayLike, resolution_m: float, max_range_m: float
+) -> ViewRow:
+    """Return what a keyframe saw, as a `ViewMemory` of that resolution and range remembers it.
+
+    Raises:
+        FormatError: The depth or K has the wrong form, or K is of another image.
+    """
+    depth = checked_depth(depth_m)
+    camera = _camera(K, depth.shape)
+    p_kf, n_kf = sample_depth(depth, camera, resolution_m=resolution_m, max_range_m=max_range_m)
+    return ViewRow(
+        keyframe_id=keyframe_id,
+        camera=np.array(camera, np.float64),
+        quantum_m=resolution_m / QUANTA,
+        p_kf=p_kf,
+        n_kf=n_kf,
+    )
 
 
 def _camera(K: ArrayLike, shape: tuple[int, ...]) -> Pinhole:
