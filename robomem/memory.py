@@ -12,7 +12,7 @@ import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Literal, Self
@@ -24,19 +24,19 @@ from robomem.ask import compose, grammar
 from robomem.ask.recall import Recaller
 from robomem.config import Config
 from robomem.errors import ConfigError, QueryError, Reason, StoreReadOnlyError
-from robomem.geometry import Depth, Points, transform
+from robomem.forgetting import Forgetter
+from robomem.geometry import Depth, Points
 from robomem.observer import Observer
-from robomem.spatial import grid_planner
 from robomem.spatial.correction import MapFollower, move_keyframes
 from robomem.spatial.floors import Floors
-from robomem.spatial.scan_log import Box, ScanLog
+from robomem.spatial.scan_log import ScanLog
 from robomem.spatial.stored_map import StoredMap
 from robomem.spatial.stored_views import StoredViews
-from robomem.spatial.trajectory import by_odometry, from_odometry, poses_on_path
+from robomem.spatial.trajectory import from_odometry, poses_on_path
 from robomem.store import folder
 from robomem.store.images import ImageFiles
 from robomem.store.records import Records
-from robomem.store.rows import EntityRow, KeyframeRow, keyframe_of
+from robomem.store.rows import keyframe_of
 from robomem.types import (
     Answer,
     Counts,
@@ -54,14 +54,10 @@ from robomem.types import (
 
 if TYPE_CHECKING:
     from robomem.spatial.octree import Octree
-    from robomem.spatial.slam import Closing, Scan, SlamConfig
+    from robomem.spatial.slam import Closing, SlamConfig
     from robomem.spatial.topology.regions import Region
     from robomem.spatial.topology.topology_graph import TopologyGraph
     from robomem.spatial.views import CovisibleView, View
-
-FORGOTTEN_RADIUS_M = (
-    0.25  # of what is cut out of scans round a thing, where it is not known to be larger
-)
 
 
 class Memory:
@@ -86,6 +82,7 @@ class Memory:
             self._map = StoredMap(path / "bricks", self._records, config.spatial)
             self._scans = ScanLog(self._records, config)
             self._views = StoredViews(self._records, config.spatial)
+            self._forgetter = Forgetter(self._records, self._images, self._scans)
             self._follower = MapFollower(
                 self._records, self._map, self._scans, lock=self._thread_lock, config=config
             )
@@ -290,22 +287,18 @@ class Memory:
         """
         x, y, z = start_map
         goal_x, goal_y, *_ = goal_map
-        start, goal = (x, y), (goal_x, goal_y)
         if not abs(z) <= self.config.intake.max_coordinate_m:  # nor NaN
             raise QueryError(f"the floor is at a height within the map's bounds, got {z}")
-        floor = self.floor(z)
-        if floor.settings.radius_m <= radius_m <= floor.settings.max_clearance_m:
-            return floor.route(start, goal, radius_m=radius_m, standoff_m=standoff_m).waypoints_map
-        bounds = self.config.route
-        path = grid_planner.plan(
-            self.map.slice_2d(z + bounds.z_min_m, z + bounds.z_max_m),
-            start,
-            goal,
-            radius_m=radius_m,
-            standoff_m=standoff_m,
-            driven_map=self._driven(),
-        )
-        return np.column_stack([path, np.full(len(path), float(z))])
+        with self._thread_lock:
+            self._map.refresh()
+            return self._floors.route(
+                (x, y),
+                (goal_x, goal_y),
+                floor_m=z,
+                radius_m=radius_m,
+                standoff_m=standoff_m,
+                driven_map=self._driven(),
+            )
 
     def floor(self, floor_m: float | None = None) -> "TopologyGraph":
         """Return where a robot can go: places, the passages between them, rooms, routes with clearance.
@@ -397,27 +390,14 @@ class Memory:
             MissingExtraError: The extra `slam` is not installed.
         """
         from robomem.spatial.slam import close_loops
+        from robomem.spatial.slam.keyframes import scan_of
 
         with self._reading():
             rows = self._records.keyframes.select("source = ?", source)
-        closing = close_loops(map(self._scan_of, rows), config=config)
+        closing = close_loops((scan_of(row, self._images) for row in rows), config=config)
         if closing.accepted:
             self.correct(from_odometry(rows, closing.poses), wait=wait)
         return closing
-
-    def _scan_of(self, row: KeyframeRow) -> "Scan":
-        from robomem.spatial.slam import Scan
-
-        keyframe = keyframe_of(row)
-        depth_m = self.depth(keyframe)
-        return Scan(
-            keyframe_id=row.keyframe_id,
-            stamp_ns=row.stamp_ns,
-            T_map_kf=by_odometry(row),
-            depth_m=depth_m,
-            K=None if depth_m is None else keyframe.K,
-            color=self.color(keyframe),
-        )
 
     def wait_for_map(self, timeout_s: float | None = None) -> bool:
         """Wait until the map has followed every correction; False when it has not by then."""
@@ -435,50 +415,12 @@ class Memory:
             entity_ids: The things; ids that are not there are passed over.
             event_ids: Single events, such as something that was told.
         """
-        with self._writing():
-            ids = dict.fromkeys(entity_ids)  # each once, in order
-            wanted = [row for i in ids if (row := self._records.entities.get(i)) is not None]
-            digests = set().union(*(self._erase(row) for row in wanted))
-            kept = self._records.keyframes.select()
-            digests -= {d for row in kept for d in (row.depth_digest, row.color_digest)}
-            told_ids = dict.fromkeys(event_ids)
-            events = [e for i in told_ids if (e := self._records.events.get(i)) is not None]
-            for event in events:
-                self._records.events.delete("event_id = ?", event.event_id)
-                self._records.drop_text(event.event_id)
-            self._records.doom(digests)
-        self._finish_erasing()
-        self._observer = self._new_observer()
-        return len(wanted) + len(events)
-
-    def _finish_erasing(self) -> None:
-        """Remove what is doomed from the disk; a process that died on the way does so when it reopens."""
-        for digest in self._records.doomed():
-            self._images.delete(digest)
-        self._records.erase_deleted()
-
-    def _erase(self, entity: EntityRow) -> set[str]:
-        """Delete the rows of a thing, and its shape from scans; returns the digests of its images."""
-        boxes, digests = self._boxes_of(entity), set()
-        for sighting in self._records.sightings.select("entity_id = ?", entity.entity_id):
-            row = self._records.keyframes.get(sighting.keyframe_id)
-            assert row is not None
-            digests |= {d for d in (row.depth_digest, row.color_digest) if d is not None}
-            self._records.keyframes.save(replace(row, depth_digest=None, color_digest=None))
-            self._records.surfels.delete("keyframe_id = ?", row.keyframe_id)
-            self._scans.cut_out(keyframe_of(row), boxes)
-        for table in (self._records.entities, self._records.events, self._records.sightings):
-            table.delete("entity_id = ?", entity.entity_id)
-        return digests
-
-    def _boxes_of(self, entity: EntityRow) -> list[Box]:
-        """Return the boxes in map in which a thing was seen."""
-        keyframes = {k.keyframe_id: k.T_map_kf for k in self.keyframes()}
-        sightings = self._records.sightings.select("entity_id = ?", entity.entity_id)
-        size_m = np.zeros(3) if entity.size_m is None else entity.size_m
-        reach = np.maximum(size_m / 2, FORGOTTEN_RADIUS_M)
-        places = [transform(keyframes[s.keyframe_id], s.p_kf) for s in sightings]
-        return [(p_map - reach, p_map + reach) for p_map in places]
+        with self._thread_lock:
+            with self._writing():
+                count = self._forgetter.erase(entity_ids, event_ids)
+            self._forgetter.finish()
+            self._observer = self._new_observer()
+        return count
 
     def counts(self) -> Counts:
         """Count what is held; unlike `info` it reads little."""
@@ -570,7 +512,7 @@ class Memory:
         """Finish what a writer that died had begun."""
         self._map.remove_orphans()
         if self._records.is_erasing():
-            self._finish_erasing()
+            self._forgetter.finish()
 
     def _new_observer(self, *, anew: bool = False) -> Observer:
         return Observer(self._records, self._map, self._images, self.config, anew=anew)

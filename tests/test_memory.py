@@ -536,7 +536,9 @@ def test_an_erasure_that_was_interrupted_is_finished_when_it_reopens(tmp_path, m
     path = tmp_path / "a.rmem"
     memory = Memory.open(path)
     look(memory, 0, {"secret thing": (2, 0.5, 1)})
-    monkeypatch.setattr(memory, "_finish_erasing", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        memory._forgetter, "finish", lambda: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with pytest.raises(KeyboardInterrupt):
         memory.forget([e.entity_id for e in memory.entities()])
     memory.close()

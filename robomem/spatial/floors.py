@@ -12,6 +12,7 @@ import numpy as np
 from robomem.config import RouteConfig
 from robomem.errors import FormatError
 from robomem.geometry import Points
+from robomem.spatial import grid_planner
 from robomem.spatial.stored_map import StoredMap
 from robomem.store.folder import write_atomically
 
@@ -61,6 +62,37 @@ class Floors:
                 topology.update(octree, box, driven_map=driven_map)
         self._floors[level] = topology, self._map.version
         return topology
+
+    def route(
+        self,
+        start_map: tuple[float, float],
+        goal_map: tuple[float, float],
+        *,
+        floor_m: float,
+        radius_m: float,
+        standoff_m: float,
+        driven_map: Points,
+    ) -> Points:
+        """Return waypoints (N, 3) in map through free space on a floor; see `Memory.route`.
+
+        A robot narrower than the one that places are found for may fit where they do not lead: its way is
+        searched for cell by cell.
+        """
+        topology = self.at(floor_m, driven_map=driven_map)
+        settings = topology.settings
+        if settings.radius_m <= radius_m <= settings.max_clearance_m:
+            return topology.route(
+                start_map, goal_map, radius_m=radius_m, standoff_m=standoff_m
+            ).waypoints_map
+        path = grid_planner.plan(
+            self._map.octree.slice_2d(floor_m + settings.body_m[0], floor_m + settings.body_m[1]),
+            start_map,
+            goal_map,
+            radius_m=radius_m,
+            standoff_m=standoff_m,
+            driven_map=driven_map,
+        )
+        return np.column_stack([path, np.full(len(path), floor_m)])
 
     def save(self) -> None:
         """Keep the floor's numbers, and what is blocked on it."""
