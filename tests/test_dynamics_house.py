@@ -27,12 +27,15 @@ class Life:
     tracks: list
 
 
-def _live(people):
+def _live(people, *, jitter_m=0.0):
+    rng = np.random.default_rng(0)
     simulation = Simulation(SEED, SimulationSettings(people=people))
     octree, motion_filter = Octree(VOXEL_M), MotionFilter(VOXEL_M)
     life = Life([], octree, [], [], [])
     for frame in (frame for _ in range(TURNS) for frame in simulation.look_round()):
-        view = {"K": frame.K, "T_map_cam": frame.T_map_cam, "max_range_m": RANGE_M}
+        T_map_cam = frame.T_map_cam
+        T_map_cam[:3, 3] += rng.normal(0.0, jitter_m, 3)
+        view = {"K": frame.K, "T_map_cam": T_map_cam, "max_range_m": RANGE_M}
         split = motion_filter.split_depth(frame.depth_m, **view)
         still, moving = (
             np.where(split.is_moving == m, frame.depth_m, np.nan) for m in (False, True)
@@ -92,6 +95,13 @@ def test_people_leave_no_ghosts_in_the_map(crowded, empty):
 def test_nothing_moves_in_a_house_without_people(empty):
     assert np.mean(empty.masks) < 0.002
     assert empty.news == []
+
+
+def test_a_pose_that_jitters_moves_nothing():
+    life = _live(None, jitter_m=0.01)
+
+    assert np.mean(life.masks) < 0.002
+    assert life.news == []
 
 
 def test_tracks_follow_people(crowded):

@@ -10,25 +10,14 @@ from robomem.checks import checked_vector
 from robomem.errors import ConfigError, FormatError
 from robomem.geometry import Points
 from robomem.spatial.dynamics import kernels
-from robomem.spatial.dynamics.kernels import (
-    CLEAR,
-    FREE_0,
-    FREE_1,
-    LOOKS,
-    PLANES,
-    SEEN,
-    Bricks,
-    Planes,
-)
+from robomem.spatial.dynamics.kernels import LOOKS, OF_FREE, PLANES, Bricks, Planes
 from robomem.spatial.octree.kernels import morton
 from robomem.spatial.octree.kernels.morton import EMPTY, Keys, Masks, Slots
 from robomem.spatial.octree.values import MapDelta
 
 NEVER_NS = np.iinfo(np.int64).min // 2
 FIRST_CAPACITY = 1 << 10
-BACK_VOXELS = (
-    10  # a ray that grazes a surface at 6 degrees passes as many of its voxels before it ends
-)
+BACK_VOXELS = 10  # so many of a surface's voxels a ray passes that grazes it at 6 degrees
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +134,7 @@ class EverFree:
         low, high = np.floor(edges / self.resolution_m).astype(np.int64)
         origins = morton.brick_origins(self._keys[: self._count])
         for slot in np.flatnonzero(((origins <= high) & (origins + 7 >= low)).all(axis=1)):
-            self._planes[slot, [FREE_0, FREE_1, SEEN, CLEAR]] &= ~_box_mask(
-                low - origins[slot], high - origins[slot]
-            )
+            self._planes[slot, OF_FREE] &= ~_box_mask(low - origins[slot], high - origins[slot])
 
     def forget(self, keys: Keys | None = None) -> None:
         """Forget bricks, or all."""

@@ -29,11 +29,11 @@ def jit(function: Kernel) -> Kernel:
 
 FREE_0, FREE_1, HIT_0, HIT_1, SEEN, CLEAR = range(6)  # the planes of a brick
 PLANES = 6
+OF_FREE = [FREE_0, FREE_1, SEEN, CLEAR]
 LOOKS = 3  # saturated, and as many as make a voxel ever-free
 
-STRUCTURE, LOOSE, SEED = range(
-    3
-)  # what a point lies in: something solid, not known to be, ever-free space
+# What a point lies in: something solid, what is not known to be, ever-free space.
+STRUCTURE, LOOSE, SEED = range(3)
 
 Planes = NDArray[np.uint64]  # (S, PLANES, 8)
 Cells = NDArray[np.int64]  # (C,): x, y and z in 21 bits each, with an offset

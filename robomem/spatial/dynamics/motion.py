@@ -73,11 +73,7 @@ class MotionDetector:
         self._cell_m = CELL_VOXELS * ever_free.resolution_m
 
     def find(
-        self,
-        points_map: Points,
-        origin_map: Points,
-        *,
-        max_range_m: float,
+        self, points_map: Points, origin_map: Points, *, max_range_m: float
     ) -> tuple[Cluster, ...]:
         """Return what moves.
 
@@ -109,9 +105,9 @@ class MotionDetector:
         labels = kernels.connect(cells)
         kept = np.full(len(cells), UNREACHED, np.int32)
         boxes: list[Points] = []
-        for label in range(int(labels.max()) + 1):
+        for label in np.flatnonzero(np.bincount(labels[of_seed]) >= self._settings.min_points):
             members = seeds_map[labels[of_seed] == label]
-            if len(members) >= self._settings.min_points and self._is_body(members):
+            if self._is_body(members):
                 kept[label] = len(boxes)
                 boxes.append(np.stack([members.min(axis=0), members.max(axis=0)]))
         labels = kept[labels]

@@ -97,7 +97,7 @@ class MotionFilter:
         points = kernels.place_pixels(np.ascontiguousarray(depth), K, T)
         step = max(1, int(K[0, 0] * self.ever_free.resolution_m / reach_m))  # one ray a voxel
         ends = points.reshape(*depth.shape, 3)[::step, ::step].reshape(-1, 3)
-        return self._split(points, Rays(ends, T[:3, 3], reach_m), depth.shape)
+        return self._split(points, Rays(ends, T[:3, 3].copy(), reach_m), depth.shape)
 
     def split_points(
         self, points_map: ArrayLike, *, origin_map: ArrayLike, max_range_m: float

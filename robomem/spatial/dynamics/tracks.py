@@ -165,7 +165,7 @@ class Tracker:
         """
         self._advance(checked_stamp(stamp_ns))
         targets = self._match(clusters)
-        news = [News(NewsKind.APPEARED, t.track()) for t in targets if t.has_just_moved()]
+        news = [News(NewsKind.APPEARED, t.track()) for t in targets if t.has_just_moved]
         for target in targets:
             if self._now_ns - target.still_since_ns >= self._settings.settle_s * 1e9:
                 target.state = TrackState.SETTLED
@@ -290,11 +290,7 @@ class _Target:
         self._first_map = self._stand_map = p_map
         self._looks = 0
         self._reach_m = 0.0
-        self._is_news = False
-
-    @property
-    def velocity_map(self) -> Vector:
-        return np.asarray(self._x[1])
+        self.has_just_moved = False
 
     def predict(self, step_s: float, acceleration_m_s2: float) -> None:
         T_step = np.array([[1.0, step_s], [0.0, 1.0]])
@@ -322,11 +318,8 @@ class _Target:
         is_slow = np.linalg.norm(self._x[1]) < STOPPED_M_S
         self.state = TrackState.STOPPED if is_slow else TrackState.MOVING
         is_sure = self._looks >= SURE_LOOKS and self._reach_m >= settings.still_m
-        self._is_news = is_sure and not self.is_sure
+        self.has_just_moved = is_sure and not self.is_sure
         self.is_sure = self.is_sure or is_sure
-
-    def has_just_moved(self) -> bool:
-        return self._is_news
 
     def track(self) -> Track:
         return Track(
