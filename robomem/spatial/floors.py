@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from robomem.config import RouteConfig
-from robomem.errors import FormatError
+from robomem.errors import FormatError, UnreachableError
 from robomem.geometry import Points
 from robomem.spatial import grid_planner
 from robomem.spatial.stored_map import StoredMap
@@ -75,15 +75,19 @@ class Floors:
     ) -> Points:
         """Return waypoints (N, 3) in map through free space on a floor; see `Memory.route`.
 
-        A robot narrower than the one that places are found for may fit where they do not lead: its way is
-        searched for cell by cell.
+        Where places do not lead, for a robot narrower than the one that they are found for or through a door
+        that it just fits, and nothing is blocked, the way is searched for cell by cell.
         """
         topology = self.at(floor_m, driven_map=driven_map)
         settings = topology.settings
         if settings.radius_m <= radius_m <= settings.max_clearance_m:
-            return topology.route(
-                start_map, goal_map, radius_m=radius_m, standoff_m=standoff_m
-            ).waypoints_map
+            try:
+                return topology.route(
+                    start_map, goal_map, radius_m=radius_m, standoff_m=standoff_m
+                ).waypoints_map
+            except UnreachableError:
+                if topology.blocked:
+                    raise
         path = grid_planner.plan(
             self._map.octree.slice_2d(floor_m + settings.body_m[0], floor_m + settings.body_m[1]),
             start_map,

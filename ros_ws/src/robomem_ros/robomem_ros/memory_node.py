@@ -11,6 +11,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from robomem.config import Config
 from robomem.errors import RobomemError
 from robomem.memory import Memory
+from robomem.spatial.octree.warm import warm_up
 from robomem_ros import params, process
 from robomem_ros.boundary import transition
 from robomem_ros.corrected_path import CorrectedPath
@@ -44,7 +45,7 @@ class MemoryNode(LifecycleNode):
 
     @transition
     def on_configure(self, state: LifecycleState) -> None:
-        """Open the memory and answer."""
+        """Open the memory, compile the map's kernels so that the first frame does not wait, and answer."""
         options = params.from_params(self, MemoryNodeOptions)
         memory = Memory.open(options.path, config=params.config_from_params(self))
         with ExitStack() as opened:  # closed again if one of these fails
@@ -52,6 +53,8 @@ class MemoryNode(LifecycleNode):
             reporter = opened.enter_context(Reporter(self, memory))
             opened.enter_context(Services(self, memory, reporter))
             self._configured = opened.pop_all()
+        warmth = warm_up()
+        self.get_logger().info(f"kernels ready, {warmth.compiled} of {warmth.kernels} compiled now")
         self._listener = Listener(self, memory, reporter, options)
         self._corrected_path = CorrectedPath(self, memory, reporter, options.corrected_path)
         self.get_logger().info(f"remembering in {memory.path}")
