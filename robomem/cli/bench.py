@@ -1,16 +1,18 @@
-"""`robomem bench`: measure robomem against its peers on this machine."""
+"""`robomem bench`: measure robomem on this machine, against its peers or against the truth."""
 
 import sys
 from argparse import Namespace
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from robomem.cli.output import print_facts, print_json, print_table
 from robomem.cli.parser import BENCHES
 from robomem.cli.progress import ProgressLine
+from robomem.errors import ConfigError
+from robomem.eval.bench import Bench, OnStep, Options, Outcome, Table, find_bench
 from robomem.eval.mapping import measure_mapping
 from robomem.eval.plan import QUICK, Settings
-from robomem.eval.results import Report
-from robomem.eval.tables import Table, markdown, notes, tables
+from robomem.eval.tables import markdown, notes, tables
 from robomem.replay import Progress
 
 
@@ -19,31 +21,48 @@ def run(args: Namespace) -> int:
     if args.name is None:
         print_json({"benches": BENCHES}) if args.json else print_facts(BENCHES.items())
         return 0
-    report = _measure(args)
+    bench = bench_mapping if args.name == "mapping" else find_bench(args.name)
+    outcome = _measured(bench, args)
     if args.json:
-        print_json(asdict(report))
+        print_json(asdict(outcome.report))
     elif args.markdown:
-        print(markdown(report))
+        print(outcome.markdown)
     else:
-        for table in tables(report):
+        for table in outcome.tables:
             _print(table)
-        print("\n".join(notes(report)))
+        print("\n".join(outcome.notes))
     return 0
 
 
-def _measure(args: Namespace) -> Report:
-    settings = replace(QUICK if args.quick else Settings(), seed=args.seed, data=args.data)
-    if args.frames is not None:
-        settings = replace(settings, frames=args.frames)
+def bench_mapping(options: Options, *, on_step: OnStep | None = None) -> Outcome:
+    """Measure the map against its peers on the same scans."""
+    if options.pictures is not None:
+        raise ConfigError("bench mapping draws no pictures: bench spatial does")
+    data = None if options.data is None else str(options.data)
+    settings = replace(QUICK if options.is_quick else Settings(), seed=options.seed, data=data)
+    if options.frames is not None:
+        settings = replace(settings, frames=options.frames)
+    report = measure_mapping(settings, on_step=on_step)
+    return Outcome(report, tuple(tables(report)), tuple(notes(report)), markdown(report))
+
+
+def _measured(bench: Bench, args: Namespace) -> Outcome:
+    options = Options(
+        seed=args.seed,
+        is_quick=args.quick,
+        frames=args.frames,
+        data=None if args.data is None else Path(args.data),
+        pictures=None if args.pictures is None else Path(args.pictures),
+    )
     if args.quiet:
-        return measure_mapping(settings)
+        return bench(options)
     line = ProgressLine(sys.stderr)
 
     def on_step(done: int, count: int) -> None:
         line(Progress(done / count, items=done, observed=done, rejected=0))
 
     try:
-        return measure_mapping(settings, on_step=on_step)
+        return bench(options, on_step=on_step)
     finally:
         line.finish()
 

@@ -8,7 +8,10 @@ from typing import Never
 
 from robomem import __version__
 
-BENCHES = {"mapping": "this map, OctoMap and Open3D's on the same scans: speed, queries, bytes"}
+BENCHES = {
+    "mapping": "this map, OctoMap and Open3D's on the same scans: speed, queries, bytes",
+    "spatial": "correction, loops, rooms, routes, views and motion against the simulator's truth",
+}
 KINDS = ("where", "when", "near", "seen", "changes", "count", "visited", "told")  # as QueryKind
 QUESTIONS = """\
 questions it understands, in many wordings:
@@ -189,14 +192,24 @@ def _add_doctor(add: _Add) -> argparse.ArgumentParser:
 
 
 def _add_bench(add: _Add) -> argparse.ArgumentParser:
-    does = "measure robomem against its peers on this machine"
+    does = "measure robomem on this machine: against its peers, against the truth"
     parser = _command(add, "bench", does, epilog="without a name it lists what can be measured")
     parser.add_argument("name", metavar="NAME", nargs="?", choices=tuple(BENCHES))
-    parser.add_argument("--data", metavar="PATH", help="a recording instead of the simulated flat")
-    parser.add_argument("--frames", metavar="N", type=int, help="depth images into each map (20)")
+    parser.add_argument(
+        "--data",
+        metavar="PATH",
+        help="mapping: a recording instead of the simulated flat; spatial: a folder of street and "
+        "building graphs, touchdown/ and matterport_connectivity/",
+    )
+    parser.add_argument(
+        "--frames", metavar="N", type=int, help="mapping: depth images into each map (20)"
+    )
+    parser.add_argument("--pictures", metavar="DIR", help="spatial: draw what it saw into a folder")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="another scene (0)")
-    parser.add_argument("--quick", action="store_true", help="less of everything, in a minute")
-    parser.add_argument("--markdown", action="store_true", help="print one table for a README")
+    parser.add_argument(
+        "--quick", action="store_true", help="less of everything, in a minute or two"
+    )
+    parser.add_argument("--markdown", action="store_true", help="print it for a document")
     return parser
 
 

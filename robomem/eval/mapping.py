@@ -1,18 +1,14 @@
 """`robomem bench mapping`: the same scans into this map and its peers, in turn, in one run."""
 
-import os
-import platform
-import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from itertools import islice
 from pathlib import Path
 from statistics import mean
 
-from robomem import __version__
 from robomem.eval.footprint import Request, peak_of
+from robomem.eval.machine import this_machine, versions_of
 from robomem.eval.measure import Steps, copy_gb_s, one_core
 from robomem.eval.peers import (
     BLOCK_GRID,
@@ -29,7 +25,6 @@ from robomem.eval.plan import Settings, Setup, scans_of
 from robomem.eval.queries import query_rates
 from robomem.eval.results import (
     Growth,
-    Machine,
     PeakMemory,
     Report,
     SetupReport,
@@ -78,8 +73,8 @@ def measure_mapping(
         peaks = _measure_peaks(present(settings.setups[0]), settings, steps)
         growth = _measure_growth(present(settings.long_walk), settings, steps)
     return Report(
-        machine=_machine(),
-        versions={"robomem": __version__, **{name: _version(name) for name in PACKAGES}},
+        machine=this_machine(),
+        versions=versions_of(PACKAGES),
         settings=settings,
         wall_s=time.perf_counter() - begin_s,
         setups=setups,
@@ -192,21 +187,3 @@ def _measure_growth(names: Names, settings: Settings, steps: Steps) -> tuple[Gro
         for name in names
         for growth in walk(name, _new(name, setup), scans, limit_ms=limit_ms, steps=steps)
     )
-
-
-def _machine() -> Machine:
-    cpus = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*: (.+)", cpus.read_text()) if cpus.exists() else None
-    return Machine(
-        platform=platform.platform(terse=True),
-        processor=model[1] if model else platform.processor(),
-        cores=os.cpu_count() or 1,
-        python=platform.python_version(),
-    )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from robomem.eval.machine import Machine
 from robomem.eval.peers import Absent, FileSizes
 from robomem.eval.plan import Settings, Setup
 from robomem.eval.voxels import Agreement
@@ -91,16 +92,6 @@ class SetupReport:
     sizes: tuple[Size, ...]
     traffic: Traffic
     query_rates: tuple[QueryRate, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """Where it ran."""
-
-    platform: str
-    processor: str
-    cores: int
-    python: str
 
 
 @dataclass(frozen=True, slots=True)

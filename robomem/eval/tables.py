@@ -1,9 +1,10 @@
 """The report of the mapping bench as tables: one for each question, or the one of the README."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
+from robomem.eval.bench import Table, markdown_table
+from robomem.eval.machine import where
 from robomem.eval.peers import FAST, NAMES
 from robomem.eval.results import Report, SetupReport
 from robomem.eval.turns import STAGES
@@ -14,15 +15,6 @@ PYOCTOMAP_NOTE = (
     "pyoctomap is OctoMap behind a Python binding, which copies points one by one and visits all"
     " inner nodes once more a scan: in C++ it costs less"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A question with its answers; all columns but the first hold numbers."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def tables(report: Report) -> list[Table]:
@@ -140,14 +132,12 @@ def _traffic(report: Report) -> Table:
 
 def notes(report: Report) -> list[str]:
     """Return how the figures were made, and what was not measured."""
-    settings, machine = report.settings, report.machine
-    packages = [f"{name} {version}" for name, version in report.versions.items() if version]
-    system = f"{machine.cores} cores, {machine.platform}, Python {machine.python}"
+    settings = report.settings
     images = f"{settings.frames} depth images ({settings.data or 'simulated'})"
     turns = f"{settings.turns} LiDAR turns (simulated), seed {settings.seed}"
     timing = f"one map after the other, the first {settings.warm_up} scans not timed"
     return [
-        f"{machine.processor}, {system}; {', '.join(packages)}",
+        where(report.machine, report.versions),
         f"{images}, {turns}; {timing}; {report.wall_s:.0f} s in all",
         PYOCTOMAP_NOTE,
         *(f"not measured: {each.map}, {each.what}: {each.why}" for each in report.absent),
@@ -177,9 +167,7 @@ def markdown(report: Report) -> str:
         _column(sizes, lambda s: _kb(s.files.own or s.files.ot), ",.0f"),
         _column(peaks, lambda p: p.peak_bytes / 1e6, ".0f"),
     ])  # fmt: skip
-    lines = [table.header, ("---", *("---:" for _ in titles)), *table.rows]
-    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n".join([text, "", *(f"- {note}" for note in notes(report))])
+    return "\n".join([markdown_table(table), "", *(f"- {note}" for note in notes(report))])
 
 
 Found = TypeVar("Found")

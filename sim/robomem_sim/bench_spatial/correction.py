@@ -1,0 +1,224 @@
+"""Keyframes move to where they truly were: does all that hangs on them end up where it should?
+
+A memory is told poses that drift, then the true poses of its keyframes, while the robot drives on. Another memory is
+told from the start where the first one's frames end up: each where its keyframe takes it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.random import Generator
+
+from robomem.geometry import Pose, inverse
+from robomem.memory import Memory
+from robomem.types import Entity, Vector
+from robomem_sim.bench_spatial.houses import (
+    Stopwatch,
+    Times,
+    free_voxels,
+    iou,
+    median_of,
+    occupied_voxels,
+)
+from robomem_sim.drift import Drift, drifted
+from robomem_sim.run import Frame, Simulation
+
+PAUSE_S = 0.05  # between a frame and the next, while the map follows
+DRIVES_ON = 0.2  # of the frames come after the correction
+QUESTION = "where did I last see the mug?"
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a correction did to the memory of one house.
+
+    Attributes:
+        seed: Of the house and the drift.
+        frames: That the memory was told.
+        keyframes: That moved.
+        drift_m: How far off the last of them was.
+        occupied_iou_before: Of the map, with the one of corrected poses from the start, before the correction.
+        occupied_iou: The same after it,
+        free_iou: and of free space.
+        things: That the other memory believes in.
+        things_missing: Those of them that this one does not have under that label.
+        thing_median_m: How far the others are from where they should be,
+        thing_max_m: at most.
+        truth_before_m: How far things are from where they truly are, median, before the correction
+        truth_after_m: and after it.
+        correct_s: Until things and events are at their new places.
+        map_s: Until the map has followed, too, while the robot drives on and asks.
+        observe: Times of observations before it,
+        observe_meanwhile: and while the map follows.
+        ask_meanwhile: Times of questions, while it follows.
+    """
+
+    seed: int
+    frames: int
+    keyframes: int
+    drift_m: float
+    occupied_iou_before: float
+    occupied_iou: float
+    free_iou: float
+    things: int
+    things_missing: int
+    thing_median_m: float | None
+    thing_max_m: float | None
+    truth_before_m: float | None
+    truth_after_m: float | None
+    correct_s: float
+    map_s: float
+    observe: Times
+    observe_meanwhile: Times
+    ask_meanwhile: Times
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drive:
+    """What a robot saw before it was corrected, where it believed to be then, and what it saw after."""
+
+    before: list[Frame]
+    T_map_cams: list[Pose]
+    after: list[Frame]
+
+    def true_poses(self, memory: Memory) -> dict[int, Pose]:
+        """Return where the keyframes of a memory of it truly are."""
+        truth = {f.stamp_ns: f.T_map_cam for f in self.before}
+        return {k.keyframe_id: truth[k.stamp_ns] for k in memory.keyframes()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """The times of a correction, and of what went on meanwhile."""
+
+    keyframes: int
+    correct_s: float
+    map_s: float
+    observe: Times
+    ask: Times
+
+
+def measure_correction(seed: int, *, frames: int | None) -> Correction:
+    """Correct a drive through a house.
+
+    Args:
+        seed: Of the house, the drive and the drift.
+        frames: The drive ends after so many.
+    """
+    simulation = Simulation(seed)
+    drive = drive_through(islice(simulation.patrol(), frames), np.random.default_rng(seed))
+    observing = Stopwatch()
+    with new_memory() as memory, new_memory() as expected:
+        anchors = observe(memory, drive.before, drive.T_map_cams, watch=observing)
+        observe(expected, drive.before, _moved_along(drive, anchors))
+        occupied_iou_before = iou(occupied_voxels(memory.map), occupied_voxels(expected.map))
+        things_before = memory.entities()
+        following = _correct(memory, drive)
+        observe(expected, drive.after, [f.T_map_cam for f in drive.after])
+        should, found = expected.entities(), memory.entities()
+        offs_m = _offs_m([(thing.label, thing.p_map) for thing in should], found)
+        truth = [(thing.label, thing.p_map) for thing in simulation.house.things]
+        return Correction(
+            seed=seed,
+            frames=len(drive.before) + len(drive.after),
+            keyframes=following.keyframes,
+            drift_m=_drift_m(drive),
+            occupied_iou_before=occupied_iou_before,
+            occupied_iou=iou(occupied_voxels(memory.map), occupied_voxels(expected.map)),
+            free_iou=iou(free_voxels(memory.map), free_voxels(expected.map)),
+            things=len(should),
+            things_missing=len(should) - len(offs_m),
+            thing_median_m=median_of(offs_m),
+            thing_max_m=max(offs_m, default=None),
+            truth_before_m=median_of(_offs_m(truth, things_before)),
+            truth_after_m=median_of(_offs_m(truth, found)),
+            correct_s=following.correct_s,
+            map_s=following.map_s,
+            observe=observing.times(),
+            observe_meanwhile=following.observe,
+            ask_meanwhile=following.ask,
+        )
+
+
+def drive_through(frames: Iterable[Frame], rng: Generator) -> Drive:
+    """Drive along with odometry that drifts until it is corrected."""
+    all_frames = list(frames)
+    count = round(len(all_frames) * (1 - DRIVES_ON))
+    before = all_frames[:count]
+    odometry = drifted((f.T_map_base for f in before), Drift(), rng)
+    T_map_cams = [T @ f.T_base_cam for T, f in zip(odometry, before, strict=True)]
+    return Drive(before, T_map_cams, all_frames[count:])
+
+
+@contextmanager
+def new_memory() -> Iterator[Memory]:
+    """Make a memory for a while."""
+    with TemporaryDirectory() as folder, Memory.open(Path(folder) / "house.rmem") as memory:
+        yield memory
+
+
+def observe(
+    memory: Memory,
+    frames: Iterable[Frame],
+    T_map_cams: Iterable[Pose],
+    *,
+    watch: Stopwatch | None = None,
+) -> list[int]:
+    """Observe frames from where they are believed to be; returns the keyframe that each hangs on."""
+    watch = watch or Stopwatch()
+    anchors = []
+    for frame, T_map_cam in zip(frames, T_map_cams, strict=True):
+        observation = replace(frame.observation(), T_map_cam=T_map_cam)
+        with watch.timing():
+            receipt = memory.observe(observation)
+        assert receipt.keyframe_id is not None, "the simulator's frames are sound"
+        anchors.append(receipt.keyframe_id)
+    return anchors
+
+
+def _drift_m(drive: Drive) -> float:
+    return float(np.linalg.norm(drive.T_map_cams[-1][:3, 3] - drive.before[-1].T_map_cam[:3, 3]))
+
+
+def _moved_along(drive: Drive, anchors: Iterable[int]) -> Iterator[Pose]:
+    """Yield where frames end up when the first one on each keyframe goes to where it truly was."""
+    moves: dict[int, Pose] = {}
+    for frame, T_map_cam, anchor in zip(drive.before, drive.T_map_cams, anchors, strict=True):
+        move = moves.setdefault(anchor, frame.T_map_cam @ inverse(T_map_cam))
+        yield move @ T_map_cam
+
+
+def _correct(memory: Memory, drive: Drive) -> _Following:
+    """Correct a memory, drive on and ask until its map has followed, then drive on to the end."""
+    truth = drive.true_poses(memory)
+    correcting, waiting, observing, asking = (Stopwatch() for _ in range(4))
+    frames = iter(drive.after)
+    with waiting.timing():
+        with correcting.timing():
+            moved = memory.correct(truth)
+        while not memory.wait_for_map(PAUSE_S):
+            for frame in islice(frames, 1):
+                observe(memory, [frame], [frame.T_map_cam], watch=observing)
+            with asking.timing():
+                memory.ask(QUESTION)
+    rest = list(frames)
+    observe(memory, rest, [f.T_map_cam for f in rest])
+    memory.wait_for_map()
+    return _Following(
+        len(moved), correcting.total_s, waiting.total_s, observing.times(), asking.times()
+    )
+
+
+def _offs_m(places: Iterable[tuple[str, Vector]], things: Sequence[Entity]) -> list[float]:
+    """Return how far places are from the nearest thing of their label, without those that have none."""
+    offs_m = []
+    for label, p_map in places:
+        away_m = [float(np.linalg.norm(t.p_map - p_map)) for t in things if t.label == label]
+        if away_m:
+            offs_m.append(min(away_m))
+    return offs_m

@@ -1,0 +1,220 @@
+"""The report of the spatial bench to be read: tables with a row for each house, and notes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Generic, Protocol, TypeVar
+
+from robomem.eval.bench import Table, markdown_table
+from robomem.eval.machine import where
+from robomem_sim.bench_spatial.correction import Correction
+from robomem_sim.bench_spatial.graphs import Graphs
+from robomem_sim.bench_spatial.loops import LoopClosing, TwoHouses
+from robomem_sim.bench_spatial.motion import Motion
+from robomem_sim.bench_spatial.report import Report
+from robomem_sim.bench_spatial.rooms import Rooms
+from robomem_sim.bench_spatial.views import Views
+
+NONE = "-"
+Row = TypeVar("Row")
+
+
+class OfHouse(Protocol):
+    """What was found in one house."""
+
+    @property
+    def seed(self) -> int:
+        """Which house."""
+
+
+HouseRow = TypeVar("HouseRow", bound=OfHouse)
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """What a table says of each row: how it is called, found, written, and which of the values is the worst."""
+
+    title: str
+    value: Callable[[Row], float | None]
+    form: str
+    worst: Callable[[list[float]], float] = max
+
+
+CORRECTION: tuple[Column[Correction], ...] = (
+    Column("frames", lambda c: c.frames, ".0f", min),
+    Column("keyframes", lambda c: c.keyframes, ".0f", min),
+    Column("drift m", lambda c: c.drift_m, ".2f"),
+    Column("occupied IoU before", lambda c: c.occupied_iou_before, ".3f", min),
+    Column("occupied IoU", lambda c: c.occupied_iou, ".4f", min),
+    Column("free IoU", lambda c: c.free_iou, ".4f", min),
+    Column("things", lambda c: c.things, ".0f", min),
+    Column("of these missing", lambda c: c.things_missing, ".0f"),
+    Column("off cm, median", lambda c: _cm(c.thing_median_m), ".2f"),
+    Column("off cm, most", lambda c: _cm(c.thing_max_m), ".2f"),
+    Column("from truth cm, before", lambda c: _cm(c.truth_before_m), ".1f"),
+    Column("after", lambda c: _cm(c.truth_after_m), ".1f"),
+)
+FOLLOWING: tuple[Column[Correction], ...] = (
+    Column("correct s", lambda c: c.correct_s, ".2f"),
+    Column("map follows s", lambda c: c.map_s, ".1f"),
+    Column("observe ms p50", lambda c: c.observe.p50_ms, ".1f"),
+    Column("p99", lambda c: c.observe.p99_ms, ".1f"),
+    Column("meanwhile: times", lambda c: c.observe_meanwhile.count, ".0f", min),
+    Column("p50", lambda c: c.observe_meanwhile.p50_ms, ".1f"),
+    Column("p99", lambda c: c.observe_meanwhile.p99_ms, ".1f"),
+    Column("ask meanwhile: times", lambda c: c.ask_meanwhile.count, ".0f", min),
+    Column("p50", lambda c: c.ask_meanwhile.p50_ms, ".1f"),
+    Column("p99", lambda c: c.ask_meanwhile.p99_ms, ".1f"),
+)
+LOOPS: tuple[Column[LoopClosing], ...] = (
+    Column("way m", lambda c: c.way_m, ".0f", min),
+    Column("keyframes", lambda c: c.keyframes, ".0f", min),
+    Column("error m before", lambda c: c.before_m, ".3f"),
+    Column("after", lambda c: c.after_m, ".3f"),
+    Column("times less", lambda c: c.factor, ".1f", min),
+    Column("aligned before", lambda c: c.aligned_before_m, ".3f"),
+    Column("after", lambda c: c.aligned_after_m, ".3f"),
+    Column("loops", lambda c: c.loops, ".0f", min),
+    Column("wrong", lambda c: c.wrong, ".0f"),
+    Column("s", lambda c: c.close_s, ".1f"),
+)
+TWO_HOUSES: tuple[Column[TwoHouses], ...] = (
+    Column("loops tried", lambda h: h.tried, ".0f", min),
+    Column("accepted", lambda h: h.accepted, ".0f"),
+)
+ROOMS: tuple[Column[Rooms], ...] = (
+    Column("true rooms", lambda r: r.true_rooms, ".0f"),
+    Column("found", lambda r: r.rooms, ".0f", min),
+    Column("adjusted Rand index", lambda r: r.rand_index, ".3f", min),
+    Column("rightly named %", lambda r: 100 * r.named, ".0f", min),
+    Column("s to find", lambda r: r.find_s, ".2f"),
+)
+ROUTES: tuple[Column[Rooms], ...] = (
+    Column("routes", lambda r: r.routes, ".0f", min),
+    Column("not found", lambda r: r.unreachable, ".0f"),
+    Column("ms p50", lambda r: r.route.p50_ms, ".1f"),
+    Column("p99", lambda r: r.route.p99_ms, ".1f"),
+    Column("length ratio, median", lambda r: r.length_ratio, ".3f"),
+    Column("greatest", lambda r: r.length_ratio_worst, ".3f"),
+    Column("least true clearance m", lambda r: r.least_clearance_m, ".3f", min),
+)
+GRAPHS: tuple[Column[Graphs], ...] = (
+    Column("graphs", lambda g: g.graphs, ".0f"),
+    Column("nodes", lambda g: g.nodes, ",.0f"),
+    Column("ways", lambda g: g.ways.count, ",.0f"),
+    Column("ms p50", lambda g: g.ways.p50_ms, ".3f"),
+    Column("p99", lambda g: g.ways.p99_ms, ".3f"),
+    Column("compared", lambda g: g.compared, ",.0f"),
+    Column("not Dijkstra's", lambda g: g.differing, ".0f"),
+)
+VIEWS: tuple[Column[Views], ...] = (
+    Column("keyframes", lambda v: v.keyframes, ".0f", min),
+    Column("covisible recall@5", lambda v: v.covisible_recall, ".3f", min),
+    Column("error of share", lambda v: v.share_error, ".3f"),
+    Column("ms p50", lambda v: v.covisible.p50_ms, ".2f"),
+    Column("p99", lambda v: v.covisible.p99_ms, ".2f"),
+    Column("views precision@5", lambda v: v.view_precision, ".3f", min),
+    Column("recall of all", lambda v: v.view_recall, ".3f", min),
+    Column("ms p50", lambda v: v.views.p50_ms, ".2f"),
+    Column("p99", lambda v: v.views.p99_ms, ".2f"),
+    Column("ms a keyframe p50", lambda v: v.add.p50_ms, ".2f"),
+    Column("p99", lambda v: v.add.p99_ms, ".2f"),
+)
+MOTION: tuple[Column[Motion], ...] = (
+    Column("people", lambda m: m.people, ".0f", min),
+    Column("ghosts %", lambda m: 100 * m.apart.ghosts, ".2f"),
+    Column("occupied IoU", lambda m: m.apart.occupied_iou, ".4f", min),
+    Column("as structure: ghosts %", lambda m: 100 * m.as_structure.ghosts, ".2f"),
+    Column("IoU", lambda m: m.as_structure.occupied_iou, ".4f", min),
+    Column("precision", lambda m: m.precision, ".3f", min),
+    Column("recall", lambda m: m.recall, ".3f", min),
+    Column("F1", lambda m: m.f1, ".3f", min),
+    Column("false alarms %", lambda m: 100 * m.false_alarms, ".3f"),
+    Column("track off m", lambda m: m.track_m, ".2f"),
+    Column("ms a frame p50", lambda m: m.frame.p50_ms, ".1f"),
+    Column("p99", lambda m: m.frame.p99_ms, ".1f"),
+    Column("as structure: p50", lambda m: m.frame_as_structure.p50_ms, ".1f"),
+)
+
+
+def tables(report: Report) -> tuple[Table, ...]:
+    """Return a table for each question, without those that nothing answers."""
+    people = "People apart from structure, against the map made without them"
+    all_tables = (
+        _by_house(
+            "Correction, against the map made with the corrected poses",
+            report.corrections,
+            CORRECTION,
+        ),
+        _by_house("While the map follows a correction", report.corrections, FOLLOWING),
+        _by_house("Loop closure: error of a drifting path, root mean square", report.loops, LOOPS),
+        _table(
+            "Two houses driven through as one",
+            [("{}, {}".format(*h.seeds), h) for h in report.two_houses],
+            TWO_HOUSES,
+        ),
+        _by_house("Rooms", report.rooms, ROOMS),
+        _by_house("Routes, against a search cell by cell, and the truth", report.rooms, ROUTES),
+        _table("Shortest ways through graphs", [(g.name, g) for g in report.graphs], GRAPHS),
+        _by_house("Views, against a look at every pixel of every keyframe", report.views, VIEWS),
+        _by_house(people, report.motion, MOTION),
+        _seconds(report),
+    )
+    return tuple(table for table in all_tables if table.rows)
+
+
+def notes(report: Report) -> tuple[str, ...]:
+    """Return how the figures were made, and what was not measured."""
+    return (
+        where(report.machine, report.versions),
+        f"simulated houses from seed {report.settings.seed} on, noisy depth images of 160 x 120 pixels",
+        f"{sum(report.seconds.values()):.0f} s in all",
+        *(f"not measured: {name}: {why}" for name, why in report.absent.items()),
+    )
+
+
+def markdown(all_tables: Sequence[Table], lines: Sequence[str]) -> str:
+    """Return tables and notes for a document."""
+    parts = [f"**{table.title}**\n\n{markdown_table(table)}\n" for table in all_tables]
+    return "\n".join([*parts, *(f"- {line}" for line in lines)])
+
+
+def _seconds(report: Report) -> Table:
+    rows = tuple((name, f"{seconds:.0f}") for name, seconds in report.seconds.items())
+    return Table("What it took", ("part", "s"), rows)
+
+
+def _by_house(title: str, rows: Sequence[HouseRow], columns: Sequence[Column[HouseRow]]) -> Table:
+    """Return a table with the seeds of the houses, the medians and what is worst below them."""
+    named = [(str(row.seed), row) for row in rows]
+    table = _table(title, named, columns, first="house")
+    if len(rows) < 2:
+        return table
+    medians = (_summed(rows, column, median) for column in columns)
+    worsts = (_summed(rows, column, column.worst) for column in columns)
+    below = (("median", *medians), ("worst", *worsts))
+    return Table(title, table.header, (*table.rows, *below))
+
+
+def _table(
+    title: str,
+    rows: Sequence[tuple[str, Row]],
+    columns: Sequence[Column[Row]],
+    *,
+    first: str = "",
+) -> Table:
+    lines = [(name, *(_written(c.value(row), c.form) for c in columns)) for name, row in rows]
+    return Table(title, (first, *(c.title for c in columns)), tuple(lines))
+
+
+def _summed(rows: Sequence[Row], column: Column[Row], over: Callable[[list[float]], float]) -> str:
+    values = [value for row in rows if (value := column.value(row)) is not None]
+    return _written(over(values) if values else None, column.form)
+
+
+def _written(value: float | None, form: str) -> str:
+    return NONE if value is None else f"{value:{form}}"
+
+
+def _cm(length_m: float | None) -> float | None:
+    return None if length_m is None else 100 * length_m

@@ -1,0 +1,120 @@
+"""Simulated houses: their patrols, what a memory keeps of one, how far two maps agree."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robomem.eval.voxels import Codes, voxel_codes
+from robomem.memory import Memory
+from robomem.spatial.octree import Octree
+from robomem_sim.camera import Scene
+from robomem_sim.house import House
+from robomem_sim.run import Frame, Simulation, SimulationSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lived:
+    """A house, and the memory of a robot that patrolled it and knew where it was."""
+
+    seed: int
+    house: House
+    scene: Scene
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Milliseconds of calls: how many there were, the median and the 99th percentile."""
+
+    count: int
+    p50_ms: float
+    p99_ms: float
+
+
+class Stopwatch:
+    """Takes the time of calls, as a user waits for them."""
+
+    def __init__(self) -> None:
+        self._ms: list[float] = []
+
+    @contextmanager
+    def timing(self) -> Iterator[None]:
+        """Take the time of what is inside."""
+        begin_ns = time.perf_counter_ns()
+        yield
+        self._ms.append((time.perf_counter_ns() - begin_ns) / 1e6)
+
+    @property
+    def total_s(self) -> float:
+        """All of it together."""
+        return sum(self._ms) / 1e3
+
+    def times(self) -> Times:
+        """Sum the calls up."""
+        if not self._ms:
+            return Times(0, 0.0, 0.0)
+        return Times(len(self._ms), median(self._ms), float(np.percentile(self._ms, 99)))
+
+
+def median_of(values: Iterable[float]) -> float | None:
+    """Return the median, None of nothing."""
+    return median(found) if (found := list(values)) else None
+
+
+@contextmanager
+def lived_in(seed: int, *, frames: int | None) -> Iterator[Lived]:
+    """Patrol a house and remember it, for a while.
+
+    Args:
+        seed: Names the house.
+        frames: The patrol ends after so many.
+    """
+    simulation = Simulation(seed)
+    with TemporaryDirectory() as folder, Memory.open(Path(folder) / "house.rmem") as memory:
+        for frame in islice(simulation.patrol(), frames):
+            memory.observe(frame.observation())
+        house = simulation.house
+        yield Lived(seed, house, Scene(house.mesh()), memory)
+
+
+def patrol_frames(
+    seed: int,
+    *,
+    patrols: int = 1,
+    frames: int | None = None,
+    settings: SimulationSettings | None = None,
+) -> Iterator[Frame]:
+    """Yield the frames of patrols through a house, at most so many of each, a minute apart."""
+    simulation = Simulation(seed, settings)
+    for _ in range(patrols):
+        yield from islice(simulation.patrol(), frames)
+        simulation.wait(60.0)
+
+
+def occupied_voxels(octree: Octree) -> Codes:
+    """Return the voxels that are occupied."""
+    return _codes(octree.occupied(), octree.resolution_m)
+
+
+def free_voxels(octree: Octree) -> Codes:
+    """Return the voxels that are free."""
+    return _codes(octree.free(), octree.resolution_m)
+
+
+def iou(some: Codes, others: Codes) -> float:
+    """Return the part of the voxels in either that is in both."""
+    both = len(np.intersect1d(some, others, assume_unique=True))
+    either = len(some) + len(others) - both
+    return both / either if either else 1.0
+
+
+def _codes(centres: NDArray[np.float64], resolution_m: float) -> Codes:
+    return voxel_codes(np.floor(centres / resolution_m).astype(np.int64))
