@@ -57,6 +57,25 @@ class SpatialConfig(_Section):
         return self.model_dump(exclude=CHANGEABLE)
 
 
+class MotionConfig(_Section):
+    """What moves is told from what stands, and does not go into the map."""
+
+    is_split: bool = True
+    """False: everything goes into the map, and what passed is cleared by later rays."""
+    free_after_s: PositiveFloat = 1.0
+    """What shows up in space that stayed free for so long has moved there."""
+    remember_s: PositiveFloat = 300.0
+    """After so long without a look, what stands in free space may have been put there."""
+    settle_s: PositiveFloat = 6.0
+    """What stopped, and stood for so long while it was looked at, goes into the map."""
+    history_s: PositiveFloat = 60.0
+    """What moved is remembered for so long."""
+    noise_m: float = Field(default=0.0, ge=0, le=1)
+    """How far before a surface the sensor may measure it,"""
+    noise_per_m2: float = Field(default=0.006, ge=0, le=1)
+    """and how much more with the square of the range; for a LiDAR 0.08 and 0."""
+
+
 class KeyframeConfig(_Section):
     """A keyframe is born when the robot moved or turned this much, or this much time went by."""
 
@@ -155,6 +174,7 @@ class Config(_Section):
     """All settings. `Config()` works."""
 
     intake: IntakeConfig = IntakeConfig()
+    motion: MotionConfig = MotionConfig()
     spatial: SpatialConfig = SpatialConfig()
     keyframes: KeyframeConfig = KeyframeConfig()
     semantic: SemanticConfig = SemanticConfig()

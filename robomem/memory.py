@@ -53,6 +53,7 @@ from robomem.types import (
 )
 
 if TYPE_CHECKING:
+    from robomem.spatial.dynamics import Track
     from robomem.spatial.octree import Octree
     from robomem.spatial.slam import Closing, SlamConfig
     from robomem.spatial.topology.regions import Region
@@ -247,6 +248,14 @@ class Memory:
         """
         with self._reading():
             return self._views.current().covisible(T_map_cam, K=K, shape=shape, k=k)
+
+    def tracks(self) -> "tuple[Track, ...]":
+        """Return what moved lately, the last look at each, by id; only a writer knows, and only since it opened.
+
+        What moves clears the space before it and does not go into the map; see `config.motion`.
+        """
+        with self._thread_lock:
+            return () if self._observer is None else self._observer.tracks()
 
     @property
     def map(self) -> "Octree":

@@ -5,6 +5,7 @@
     anchor      which keyframe does it hang on?     spatial.keyframes
     recognise   which things are seen, or gone?     semantic.entities
     log         what happened?                      episodic.timeline
+    split       what of it moves?                   spatial.scan_splitter
     scan        which space is free, which solid?   spatial.octree, spatial.scan_log
     name        what do the voxels in view look like?
 
@@ -12,6 +13,7 @@ All of it runs inside one transaction of the caller; after a rollback, make a ne
 """
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,12 +27,16 @@ from robomem.semantic.entities import EntityTracker, Glance, News, NewsKind
 from robomem.semantic.lifting import lift, name_points
 from robomem.spatial import correction, scan_log, trajectory
 from robomem.spatial.keyframes import needs_keyframe
+from robomem.spatial.scan_splitter import ScanSplitter
 from robomem.spatial.stored_map import StoredMap
 from robomem.spatial.stored_views import StoredViews
 from robomem.store.images import ImageFiles
 from robomem.store.records import Records
 from robomem.store.rows import KeyframeRow, SourceRow, keyframe_of
 from robomem.types import Keyframe, Observation, Receipt, Vector
+
+if TYPE_CHECKING:
+    from robomem.spatial.dynamics import Track
 
 # A place counts as free before a thing appeared there if most of this little cube around it was.
 NOVELTY_OFFSETS_M = 0.05 * np.stack(np.meshgrid(*[(-1, 0, 1)] * 3), axis=-1).reshape(-1, 3)
@@ -58,11 +64,16 @@ class Observer:
         self._config = config
         self._scans = scan_log.ScanLog(records, config)
         self._views = StoredViews(records, config.spatial)
+        self._splitter = ScanSplitter(config)
         last = records.keyframes.last()
         self._keyframe = keyframe_of(last) if last else None
         self._is_anew = anew
         self._timeline = Timeline(records, config.episodic)
         self._tracker = self._new_tracker()
+
+    def tracks(self) -> "tuple[Track, ...]":
+        """Return what moved lately."""
+        return self._splitter.tracks()
 
     def take_in(self, observation: Observation) -> Receipt:
         """Write down all that an observation says, or count why it is rejected."""
@@ -207,17 +218,21 @@ class Observer:
             )
 
     def _scan(self, observation: Observation, T_map_cam: Pose, keyframe: Keyframe) -> None:
-        """Trace the depth image and the points, journal what they say of the map, and keep them."""
+        """Split what moves from what stands, trace it, journal what it says of the map, and keep it."""
         scanner, spatial = self._map.octree.scanner, self._config.spatial
+        stamp_ns = observation.stamp_ns
         scan = scan_log.measured(observation)
+        scan, splits = self._splitter.split(scan, T_map_cam, stamp_ns=stamp_ns)
         deltas = list(scan_log.trace(scanner, scan, T_map_cam, spatial))
+        if splits:
+            self._splitter.learn(splits, deltas, stamp_ns=stamp_ns)
         for delta in deltas:
-            self._map.journal(delta, stamp_ns=observation.stamp_ns)
+            self._map.journal(delta, stamp_ns=stamp_ns)
         named = self._name(observation, T_map_cam)
         if deltas:
             self._scans.keep(
                 scan if named is None else scan_log.with_names(scan, named, T_map_cam),
-                stamp_ns=observation.stamp_ns,
+                stamp_ns=stamp_ns,
                 keyframe=keyframe,
                 T_map_cam=T_map_cam,
                 regions=scan_log.regions_of(deltas),

@@ -78,11 +78,15 @@ def trace(
 
     def depth_of(depth_m: Depth) -> "MapDelta":
         assert scan.K is not None, "depth comes with its intrinsics"
+        if not (depth_m > 0).any():
+            return _nothing()
         return scanner.trace_depth(
             depth_m, K=scan.K, T_map_cam=T_map_cam, max_range_m=config.max_range_m, mode=config.mode
         )
 
     def points_of(points_cam: Points) -> "MapDelta":
+        if not len(points_cam):
+            return _nothing()
         points_map, origin = transform(T_map_cam, points_cam), T_map_cam[:3, 3]
         return scanner.trace_points(
             points_map, origin_map=origin, max_range_m=config.max_range_m, mode=config.mode
@@ -95,6 +99,13 @@ def trace(
     if scan.points_cam is not None:
         delta = points_of(scan.points_cam)
         yield delta.with_passes_of(points_of(scan.moving_cam)) if len(scan.moving_cam) else delta
+
+
+def _nothing() -> "MapDelta":
+    """Return what a scan says of which all moved, or was forgotten."""
+    from robomem.spatial.octree import MapDelta
+
+    return MapDelta(np.empty(0, np.int64), *np.empty((2, 0, 8), np.uint64))
 
 
 def regions_of(deltas: "Iterable[MapDelta]") -> bytes:

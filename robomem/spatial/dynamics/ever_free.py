@@ -144,6 +144,12 @@ class EverFree:
             kept = ~np.isin(rows.keys, keys)
             self._put(EverFreeRows(rows.keys[kept], rows.planes[kept], rows.counted_ns[kept]))
 
+    def forget_before(self, stamp_ns: int) -> None:
+        """Forget the bricks that no look has counted for since a time."""
+        is_old = self._counted_ns[: self._count] < stamp_ns
+        if is_old.any():
+            self.forget(self._keys[: self._count][is_old])
+
     def rows(self) -> EverFreeRows:
         """Return a copy of all bricks, by key."""
         order = np.argsort(self._keys[: self._count])

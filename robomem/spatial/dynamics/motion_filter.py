@@ -2,6 +2,7 @@
 
 What moves clears the space before it and hits nothing::
 
+    motion_filter.forget_old(stamp_ns)
     split = motion_filter.split_depth(depth_m, K=K, T_map_cam=T_map_cam, max_range_m=5.0)
     still, moving = (np.where(split.is_moving == m, depth_m, np.nan) for m in (False, True))
     delta = trace(still).with_passes_of(trace(moving))  # each where it has a valid pixel
@@ -22,6 +23,7 @@ from robomem.checks import (
     checked_stamp,
     checked_vector,
 )
+from robomem.errors import ConfigError
 from robomem.geometry import Points
 from robomem.spatial.dynamics import kernels
 from robomem.spatial.dynamics.ever_free import EverFree, Rays
@@ -53,6 +55,8 @@ class MotionFilter:
     Args:
         resolution_m: The edge of a voxel: the map's.
         free_after_s: Space that stayed free for so long is ever-free.
+        remember_s: What was not looked at for so long is not remembered as free: something may have been put
+            there meanwhile.
         motion: What counts as something that moves.
         tracking: How it is followed.
     """
@@ -62,10 +66,15 @@ class MotionFilter:
         resolution_m: float,
         *,
         free_after_s: float = 1.0,
+        remember_s: float = 300.0,
         motion: MotionSettings | None = None,
         tracking: TrackSettings | None = None,
     ) -> None:
+        if not 0 < remember_s < 1e9:
+            raise ConfigError(f"free space is remembered for 0 to 1e9 s, got {remember_s}")
         self.ever_free = EverFree(resolution_m, after_s=free_after_s)
+        self._remember_ns = round(remember_s * 1e9)
+        self._forget_at_ns: int | None = None
         self.tracker = Tracker(tracking)
         self._detector = MotionDetector(self.ever_free, motion)
 
@@ -73,6 +82,12 @@ class MotionFilter:
     def memory_bytes(self) -> int:
         """What it takes in memory, about."""
         return self.ever_free.memory_bytes + self.tracker.memory_bytes
+
+    def forget_old(self, stamp_ns: int) -> None:
+        """Forget the free space that was last looked at too long before a time; to be called before a split."""
+        if self._forget_at_ns is None or stamp_ns >= self._forget_at_ns:
+            self.ever_free.forget_before(stamp_ns - self._remember_ns)
+            self._forget_at_ns = stamp_ns + self._remember_ns // 10
 
     def split_depth(
         self, depth_m: ArrayLike, *, K: ArrayLike, T_map_cam: ArrayLike, max_range_m: float

@@ -1,0 +1,98 @@
+"""Takes what moves out of scans before they go into the map, and remembers it for a while."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from robomem.config import Config
+from robomem.geometry import Pose, transform
+from robomem.store.scans import KeptScan
+
+if TYPE_CHECKING:  # its kernels take half a second to import
+    from robomem.spatial.dynamics import MotionFilter, Track
+    from robomem.spatial.dynamics.motion_filter import Split
+    from robomem.spatial.octree import MapDelta
+
+
+class ScanSplitter:
+    """What it knows of free space and of what moves is of the last minutes, and not kept on disk."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config.motion
+        self._voxel_size_m, self._max_range_m = (
+            config.spatial.voxel_size_m,
+            config.spatial.max_range_m,
+        )
+        self._filter: MotionFilter | None = None
+
+    def split(
+        self, scan: KeptScan, T_map_cam: Pose, *, stamp_ns: int
+    ) -> "tuple[KeptScan, list[Split]]":
+        """Return a scan with what moves apart from what stands, and what `learn` wants of it."""
+        if not self._config.is_split:
+            return scan, []
+        moves = self._filter or self._new_filter()
+        self._filter = moves
+        moves.forget_old(stamp_ns)
+        splits = []
+        if scan.depth_m is not None and scan.K is not None:
+            splits.append(
+                moves.split_depth(
+                    scan.depth_m, K=scan.K, T_map_cam=T_map_cam, max_range_m=self._max_range_m
+                )
+            )
+            scan = _apart_px(scan, splits[-1])
+        if scan.points_cam is not None:
+            points_map, origin = transform(T_map_cam, scan.points_cam), T_map_cam[:3, 3]
+            splits.append(
+                moves.split_points(points_map, origin_map=origin, max_range_m=self._max_range_m)
+            )
+            scan = _apart(scan, splits[-1])
+        return scan, splits
+
+    def learn(
+        self, splits: "Iterable[Split]", deltas: "Iterable[MapDelta]", *, stamp_ns: int
+    ) -> None:
+        """Take in what the parts of a scan said of the map."""
+        for split, delta in zip(splits, deltas, strict=True):
+            assert self._filter is not None, "it split them"
+            self._filter.learn(split, delta, stamp_ns=stamp_ns)
+
+    def tracks(self) -> "tuple[Track, ...]":
+        """Return what moved lately, the last look at each, by id."""
+        return () if self._filter is None else self._filter.tracker.tracks()
+
+    def _new_filter(self) -> "MotionFilter":
+        from robomem.spatial.dynamics import MotionFilter, MotionSettings, Noise, TrackSettings
+
+        c = self._config
+        return MotionFilter(
+            self._voxel_size_m,
+            free_after_s=c.free_after_s,
+            remember_s=c.remember_s,
+            motion=MotionSettings(noise=Noise(floor_m=c.noise_m, per_m2=c.noise_per_m2)),
+            tracking=TrackSettings(settle_s=c.settle_s, history_s=c.history_s),
+        )
+
+
+def _apart_px(scan: KeptScan, split: "Split") -> KeptScan:
+    if scan.depth_m is None or not split.is_moving.any():
+        return scan
+    nothing = np.float32(np.nan)
+    return replace(
+        scan,
+        depth_m=np.where(split.is_moving, nothing, scan.depth_m),
+        moving_depth_m=np.where(split.is_moving, scan.depth_m, nothing),
+    )
+
+
+def _apart(scan: KeptScan, split: "Split") -> KeptScan:
+    if scan.points_cam is None or not split.is_moving.any():
+        return scan
+    return replace(
+        scan,
+        points_cam=scan.points_cam[~split.is_moving],
+        moving_cam=scan.points_cam[split.is_moving],
+    )
