@@ -313,7 +313,9 @@ def test_the_report_is_printed_as_tables_json_or_markdown(cli, told):
     assert re.search(r"^robomem exact +\d", out, re.MULTILINE)
     assert "% of that" in out
     assert json.loads(cli("bench", "mapping", "--json")[1]) == {"schema": 1, **told}
-    assert cli("bench", "mapping", "--markdown")[1].startswith("| map | flat, 10 cm: ms |")
+    assert cli("bench", "mapping", "--markdown")[1].startswith(
+        "| map | flat, 10 cm: ms alone / in turn |"
+    )
 
 
 def test_options_become_settings(cli):
@@ -370,13 +372,20 @@ class Recorder:
 SCAN = PointScan(np.ones((1, 3)), np.zeros(3))
 
 
-def test_every_map_begins_a_turn_as_often_as_the_others():
+def test_every_map_takes_every_scan_and_the_order_changes():
     log, steps = [], []
     maps = {name: Recorder(name, log) for name in "abc"}
 
-    costs = take_turns(maps, [SCAN] * 4, steps=Steps(12, lambda *done: steps.append(done)))
+    costs = take_turns(
+        maps,
+        [SCAN] * 4,
+        rng=np.random.default_rng(0),
+        steps=Steps(12, lambda *done: steps.append(done)),
+    )
 
-    assert "".join(log) == "abcbcacababc"
+    turns = ["".join(log[i : i + 3]) for i in range(0, 12, 3)]
+    assert all(sorted(turn) == ["a", "b", "c"] for turn in turns)
+    assert len(set(turns)) > 1
     assert {name: len(all_ms) for name, all_ms in costs.items()} == dict.fromkeys("abc", 4)
     assert steps[-1] == (12, 12)
 
@@ -384,12 +393,13 @@ def test_every_map_begins_a_turn_as_often_as_the_others():
 def test_frame_costs_are_medians_without_the_first_scans():
     fast, slow = [90.0, 2.0, 4.0, 3.0], [1.0, 8.0, 6.0, 9.0]
 
-    costs = frame_costs({peers.FAST: fast, "slow": slow}, warm_up=1)
-    single = frame_costs({peers.FAST: [5.0]}, warm_up=3)
+    alone = {peers.FAST: [9.0, 1.0], "slow": [1.0, 4.0, 5.0, 6.0]}
+    costs = frame_costs({peers.FAST: fast, "slow": slow}, alone, warm_up=1)
+    single = frame_costs({peers.FAST: [5.0]}, {peers.FAST: [4.0]}, warm_up=3)
 
-    assert [(c.frames, c.cpu_ms, c.ratio) for c in costs] == [
-        (3, median(fast[1:]), 1.0),
-        (3, 8.0, 8.0 / 3.0),
+    assert [(c.frames, c.cpu_ms, c.ratio, c.alone_ms) for c in costs] == [
+        (3, median(fast[1:]), 1.0, 1.0),
+        (3, 8.0, 8.0 / 3.0, 5.0),
     ]
     assert (single[0].frames, single[0].cpu_ms) == (1, 5.0)
 

@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 from statistics import mean
 
+import numpy as np
+
 from robomem.eval.footprint import Request, peak_of
 from robomem.eval.machine import this_machine, versions_of
 from robomem.eval.measure import Steps, copy_gb_s, one_core
@@ -32,7 +34,7 @@ from robomem.eval.results import (
     Traffic,
 )
 from robomem.eval.scans import DepthScan, Scan
-from robomem.eval.turns import frame_costs, take_turns, walk
+from robomem.eval.turns import frame_costs, take_all, take_turns, walk
 from robomem.eval.voxels import Agreement, compare
 
 Names = tuple[str, ...]
@@ -88,17 +90,19 @@ def _count_steps(settings: Settings, present: Callable[[Setup], Names]) -> int:
     """A step is a scan into a map."""
     in_turn = sum(settings.count_of(setup) * len(present(setup)) for setup in settings.setups)
     first, long_walk = settings.setups[0], settings.long_walk
-    alone = settings.count_of(first) * (1 + len(present(first)))
-    return in_turn + alone + settings.count_of(long_walk) * len(present(long_walk))
+    peaks = settings.count_of(first) * (1 + len(present(first)))
+    return 2 * in_turn + peaks + settings.count_of(long_walk) * len(present(long_walk))
 
 
 def _measure_setup(
     setup: Setup, names: Names, settings: Settings, steps: Steps, bandwidth_gb_s: float
 ) -> SetupReport:
     maps = {name: _new(name, setup) for name in names}
-    costs = frame_costs(
-        take_turns(maps, scans_of(setup, settings), steps=steps), warm_up=settings.warm_up
-    )
+    rng = np.random.default_rng(settings.seed)
+    scans = list(scans_of(setup, settings))  # made before: a renderer fills the caches, too
+    in_turn = take_turns(maps, scans, rng=rng, steps=steps)
+    alone = {name: take_all(_new(name, setup), scans, steps=steps) for name in names}
+    costs = frame_costs(in_turn, alone, warm_up=settings.warm_up)
     answering = {name: each for name, each in maps.items() if isinstance(each, OccupancyMap)}
     is_first = setup == settings.setups[0]
     return SetupReport(
@@ -106,7 +110,7 @@ def _measure_setup(
         setup=setup,
         frame_costs=costs,
         agreements=_agreements(answering),
-        traffic=_traffic(setup, settings, costs[0].cpu_ms, bandwidth_gb_s),
+        traffic=_traffic(setup, settings, costs[0].alone_ms, bandwidth_gb_s),
         query_rates=query_rates(answering, setup, settings=settings) if is_first else (),
         sizes=_sizes(maps),  # last, for writing a file may make a map binary
     )

@@ -10,12 +10,16 @@ from robomem.eval.voxels import Agreement
 
 @dataclass(frozen=True, slots=True)
 class FrameCost:
-    """The median time that a map takes to fuse a scan; `ratio` is to robomem fast."""
+    """The median time that a map takes to fuse a scan, in turn with the others; `ratio` is to robomem fast.
+
+    In turn it finds in the caches what another map left there; `alone_ms` is without others in between.
+    """
 
     map: str
     frames: int
     cpu_ms: float
     ratio: float
+    alone_ms: float
 
 
 @dataclass(frozen=True, slots=True)

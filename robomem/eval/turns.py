@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from statistics import median
 
+import numpy as np
+
 from robomem.eval.measure import Steps, cpu_ms
 from robomem.eval.peers import FAST, Mapper
 from robomem.eval.results import FrameCost, Growth
@@ -14,28 +16,46 @@ Costs = dict[str, list[float]]  # by map: CPU ms, scan by scan
 STAGES = ((1, 10), (11, 100), (101, 1000))  # of a long walk, frames counted from 1
 
 
-def take_turns(maps: Mapping[str, Mapper], scans: Iterable[Scan], *, steps: Steps) -> Costs:
-    """Fuse every scan into every map; another one begins each time.
+def take_turns(
+    maps: Mapping[str, Mapper], scans: Iterable[Scan], *, rng: np.random.Generator, steps: Steps
+) -> Costs:
+    """Fuse every scan into every map, each time in another order.
 
-    So what the machine does meanwhile, and what the scan before left in the caches, hits all alike.
+    So what the machine does meanwhile, and what the map before left in the caches, hits all alike.
     """
     costs: Costs = {name: [] for name in maps}
-    for i, scan in enumerate(scans):
-        first = i % len(maps)
-        names = list(maps)
-        for name in (*names[first:], *names[:first]):
+    for scan in scans:
+        for name in rng.permutation(list(maps)).tolist():
             costs[name].append(_cost_ms(maps[name], scan))
             steps.advance()
     return costs
 
 
-def frame_costs(costs: Costs, *, warm_up: int) -> tuple[FrameCost, ...]:
+def take_all(mapper: Mapper, scans: Iterable[Scan], *, steps: Steps) -> list[float]:
+    """Fuse one scan after the other; return what each cost."""
+    costs = []
+    for scan in scans:
+        costs.append(_cost_ms(mapper, scan))
+        steps.advance()
+    return costs
+
+
+def frame_costs(in_turn: Costs, alone: Costs, *, warm_up: int) -> tuple[FrameCost, ...]:
     """Return the medians without the first scans, as far as there are others."""
-    timed = {name: all_ms[min(warm_up, len(all_ms) - 1) :] for name, all_ms in costs.items()}
-    medians = {name: median(timed_ms) for name, timed_ms in timed.items()}
+
+    def timed(costs: list[float]) -> list[float]:
+        return costs[min(warm_up, len(costs) - 1) :]
+
+    fast_ms = median(timed(in_turn[FAST]))
     return tuple(
-        FrameCost(name, len(timed[name]), cpu_ms, cpu_ms / medians[FAST])
-        for name, cpu_ms in medians.items()
+        FrameCost(
+            map=name,
+            frames=len(timed(costs)),
+            cpu_ms=median(timed(costs)),
+            ratio=median(timed(costs)) / fast_ms,
+            alone_ms=median(timed(alone[name])),
+        )
+        for name, costs in in_turn.items()
     )
 
 
