@@ -27,6 +27,7 @@ from robomem.cli import main
 from robomem.errors import ConfigError, MissingExtraError
 from robomem.eval.bench import Options, find_bench
 from robomem.geometry import pose, rotation_from_yaw
+from robomem.spatial.slam import Edge, EdgeKind, PoseGraph, write_g2o
 
 TINY = Settings(
     corrections=1, loops=2, houses=1, crowds=1, people=3, frames=100, routes=8, queries=8, ways=20,
@@ -37,7 +38,7 @@ NOTHING = Settings(corrections=0, loops=0, houses=0, crowds=0)
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory):
-    """A folder with a ring of streets that lead one way, and with a building of three rooms in a row."""
+    """A folder with a ring of streets that lead one way, a building of three rooms in a row, and a pose graph."""
     folder = tmp_path_factory.mktemp("data")
     streets, buildings = folder / "touchdown", folder / "matterport_connectivity"
     streets.mkdir()
@@ -56,7 +57,20 @@ def graphs(tmp_path_factory):
         for i in range(3)
     ]
     (buildings / "a_connectivity.json").write_text(json.dumps(viewpoints))
+    (folder / "posegraphs").mkdir()
+    write_g2o(folder / "posegraphs" / "input_INTEL.g2o", triangle())
     return folder
+
+
+def triangle():
+    """Three poses in the plane, and edges of a metre that a turn of 120 degrees each would close, but for 5."""
+    graph = PoseGraph(is_planar=True)
+    step = pose(rotation_from_yaw(np.deg2rad(115.0)), (1.0, 0.0, 0.0))
+    for i, T in enumerate([np.eye(4), step, step @ step]):
+        graph.add_pose(i, T)
+    for i in range(3):
+        graph.add_edge(Edge(i, (i + 1) % 3, step, 100 * np.eye(3), EdgeKind.ODOMETRY))
+    return graph
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +86,8 @@ def test_a_corrected_map_and_its_things_are_where_they_should_be(report):
     assert min(found.occupied_iou, found.free_iou) >= 0.97
     assert found.things > 3
     assert found.things_missing == 0
-    assert found.thing_max_m <= 0.02
+    assert found.same_things > 3
+    assert found.same_thing_max_m <= 0.02
     assert found.truth_after_m < found.truth_before_m
     assert 0 < found.correct_s < found.map_s
     assert found.observe.count == 80
@@ -135,6 +150,14 @@ def test_ways_through_graphs_are_those_of_dijkstra(report):
     assert buildings.differing == 0
 
 
+def test_pose_graphs_have_the_cost_that_another_optimiser_comes_to(report):
+    (found,) = report.pose_graphs
+
+    assert (found.name, found.poses, found.edges) == ("input_INTEL.g2o", 3, 3)
+    assert 0 < found.cost < found.cost_before
+    assert found.cost == pytest.approx(found.cost_by_batch, rel=1e-6)
+
+
 def test_a_longer_way_counts_as_differing(graphs, monkeypatch):
     monkeypatch.setattr(
         "robomem_sim.bench_spatial.graphs.PositionGraph.shortest_path",
@@ -168,7 +191,7 @@ def test_the_report_is_json_and_has_the_time_of_every_part(report):
 def test_every_table_has_a_cell_in_every_column(report):
     tables, notes = findings.tables(report), findings.notes(report)
 
-    assert len(tables) == 10
+    assert len(tables) == 12
     for table in tables:
         assert table.title
         assert {len(row) for row in table.rows} == {len(table.header)}
@@ -183,7 +206,7 @@ def test_data_that_is_not_there_is_said_to_be_absent(tmp_path):
     elsewhere = bench.measure_spatial(dataclasses.replace(NOTHING, data=str(tmp_path)))
 
     for found, why in ((without, "--data"), (elsewhere, f"not in {tmp_path}")):
-        assert set(found.absent) == {"touchdown", "matterport_connectivity"}
+        assert set(found.absent) == {"touchdown", "matterport_connectivity", "posegraphs"}
         assert found.graphs == ()
         for name in found.absent:
             assert any(name in note and why in note for note in findings.notes(found))
@@ -251,7 +274,7 @@ def test_the_report_is_printed_as_tables_json_or_markdown(cli, report):
     assert "adjusted Rand index" in out
     told = json.loads(json.dumps(dataclasses.asdict(report)))
     assert json.loads(cli("bench", "spatial", "--json")[1]) == {"schema": 1, **told}
-    assert cli("bench", "spatial", "--markdown")[1].startswith("**Correction")
+    assert cli("bench", "spatial", "--markdown")[1].startswith("**A corrected map")
 
 
 def test_options_become_settings(cli, graphs):

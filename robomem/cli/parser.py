@@ -198,8 +198,8 @@ def _add_bench(add: _Add) -> argparse.ArgumentParser:
     parser.add_argument(
         "--data",
         metavar="PATH",
-        help="mapping: a recording instead of the simulated flat; spatial: a folder of street and "
-        "building graphs, touchdown/ and matterport_connectivity/",
+        help="mapping: a recording instead of the simulated flat; spatial: a folder of graphs, "
+        "touchdown/, matterport_connectivity/ and posegraphs/",
     )
     parser.add_argument(
         "--frames", metavar="N", type=int, help="mapping: depth images into each map (20)"

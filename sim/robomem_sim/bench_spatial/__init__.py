@@ -7,6 +7,7 @@ correction   keyframes move to where they truly were
 loops        loops are closed, and none between two houses
 rooms        rooms and routes of houses
 graphs       shortest ways through streets and buildings
+pose_graphs  optima of graphs that others measured
 views        which keyframes saw what
 motion       people apart from structure
 findings     the tables

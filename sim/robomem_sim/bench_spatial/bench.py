@@ -31,13 +31,18 @@ from robomem_sim.bench_spatial.loops import (
     measure_two_houses,
 )
 from robomem_sim.bench_spatial.motion import Motion, measure_motion
+from robomem_sim.bench_spatial.pose_graphs import (
+    POSE_GRAPHS,
+    PoseGraphFit,
+    measure_pose_graphs,
+)
 from robomem_sim.bench_spatial.report import QUICK, Report, Settings
 from robomem_sim.bench_spatial.rooms import Rooms, measure_rooms
 from robomem_sim.bench_spatial.views import Views, measure_views
 
 STEPS = {  # about as many seconds
-    "correction": 40, "loops": 30, "two houses": 15, "patrols": 15, "rooms and routes": 8,
-    "views": 8, STREETS: 10, BUILDINGS: 10, "motion": 20,
+    "correction": 40, "loops": 30, "two houses": 10, "patrols": 15, "rooms and routes": 8,
+    "views": 8, STREETS: 10, BUILDINGS: 10, POSE_GRAPHS: 4, "motion": 20,
 }  # fmt: skip
 PACKAGES = ("numpy", "numba", "gtsam", "small_gicp", "embreex")
 
@@ -73,7 +78,7 @@ def measure_spatial(settings: Settings, *, on_step: OnStep | None = None) -> Rep
     corrections = run.corrections()
     loops, two_houses = run.loops()
     rooms, views = run.houses()
-    graphs = run.graphs()
+    graphs, pose_graphs = run.graphs(), run.pose_graphs()
     motion = run.motion()
     return Report(
         machine=this_machine(),
@@ -85,6 +90,7 @@ def measure_spatial(settings: Settings, *, on_step: OnStep | None = None) -> Rep
         two_houses=two_houses,
         rooms=rooms,
         graphs=graphs,
+        pose_graphs=pose_graphs,
         views=views,
         motion=motion,
         absent=run.absent,
@@ -154,6 +160,14 @@ class _Run:
                 )
         return tuple(found)
 
+    def pose_graphs(self) -> tuple[PoseGraphFit, ...]:
+        """Optimise the pose graphs that there are."""
+        if not self._has(POSE_GRAPHS):
+            return ()
+        with self._part(POSE_GRAPHS):
+            folder, seed = Path(self._settings.data or ""), self._settings.seed
+            return tuple(measure_pose_graphs(folder, seed=seed))
+
     def motion(self) -> tuple[Motion, ...]:
         """Walk people through each house."""
         settings, found = self._settings, []
@@ -188,7 +202,6 @@ class _Run:
             "rooms and routes": s.houses,
             "views": s.houses,
             "motion": s.crowds,
-            STREETS: 1 if self._has(STREETS) else 0,
-            BUILDINGS: 1 if self._has(BUILDINGS) else 0,
+            **{name: int(self._has(name)) for name in (STREETS, BUILDINGS, POSE_GRAPHS)},
         }
         return sum(STEPS[name] * count for name, count in counts.items())

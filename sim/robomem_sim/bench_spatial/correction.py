@@ -4,19 +4,21 @@ A memory is told poses that drift, then the true poses of its keyframes, while t
 told from the start where the first one's frames end up: each where its keyframe takes it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import numpy as np
 from numpy.random import Generator
 
 from robomem.geometry import Pose, inverse
 from robomem.memory import Memory
-from robomem.types import Entity, Vector
+from robomem.types import Entity
 from robomem_sim.bench_spatial.houses import (
     Stopwatch,
     Times,
@@ -26,7 +28,10 @@ from robomem_sim.bench_spatial.houses import (
     occupied_voxels,
 )
 from robomem_sim.drift import Drift, drifted
+from robomem_sim.house import Thing
 from robomem_sim.run import Frame, Simulation
+
+Place = TypeVar("Place", Entity, Thing)
 
 PAUSE_S = 0.05  # between a frame and the next, while the map follows
 DRIVES_ON = 0.2  # of the frames come after the correction
@@ -47,8 +52,11 @@ class Correction:
         free_iou: and of free space.
         things: That the other memory believes in.
         things_missing: Those of them that this one does not have under that label.
-        thing_median_m: How far the others are from where they should be,
+        things_twice: How many this one has more, because by drifting poses they were elsewhere when seen again.
+        thing_median_m: How far things are from where they should be,
         thing_max_m: at most.
+        same_things: Those that rest on as many sightings in both memories, so on the same ones,
+        same_thing_max_m: and how far these are off at most.
         truth_before_m: How far things are from where they truly are, median, before the correction
         truth_after_m: and after it.
         correct_s: Until things and events are at their new places.
@@ -67,8 +75,11 @@ class Correction:
     free_iou: float
     things: int
     things_missing: int
+    things_twice: int
     thing_median_m: float | None
     thing_max_m: float | None
+    same_things: int
+    same_thing_max_m: float | None
     truth_before_m: float | None
     truth_after_m: float | None
     correct_s: float
@@ -121,8 +132,10 @@ def measure_correction(seed: int, *, frames: int | None) -> Correction:
         following = _correct(memory, drive)
         observe(expected, drive.after, [f.T_map_cam for f in drive.after])
         should, found = expected.entities(), memory.entities()
-        offs_m = _offs_m([(thing.label, thing.p_map) for thing in should], found)
-        truth = [(thing.label, thing.p_map) for thing in simulation.house.things]
+        pairs = _pairs(should, found)
+        offs_m = [_off_m(pair) for pair in pairs]
+        same_m = [_off_m(pair) for pair in pairs if pair[0].sightings == pair[1].sightings]
+        truth = simulation.house.things
         return Correction(
             seed=seed,
             frames=len(drive.before) + len(drive.after),
@@ -132,11 +145,14 @@ def measure_correction(seed: int, *, frames: int | None) -> Correction:
             occupied_iou=iou(occupied_voxels(memory.map), occupied_voxels(expected.map)),
             free_iou=iou(free_voxels(memory.map), free_voxels(expected.map)),
             things=len(should),
-            things_missing=len(should) - len(offs_m),
+            things_missing=len(should) - len(pairs),
+            things_twice=(_labels(found) - _labels(should)).total(),
             thing_median_m=median_of(offs_m),
             thing_max_m=max(offs_m, default=None),
-            truth_before_m=median_of(_offs_m(truth, things_before)),
-            truth_after_m=median_of(_offs_m(truth, found)),
+            same_things=len(same_m),
+            same_thing_max_m=max(same_m, default=None),
+            truth_before_m=median_of(_off_m(pair) for pair in _pairs(truth, things_before)),
+            truth_after_m=median_of(_off_m(pair) for pair in _pairs(truth, found)),
             correct_s=following.correct_s,
             map_s=following.map_s,
             observe=observing.times(),
@@ -214,11 +230,19 @@ def _correct(memory: Memory, drive: Drive) -> _Following:
     )
 
 
-def _offs_m(places: Iterable[tuple[str, Vector]], things: Sequence[Entity]) -> list[float]:
-    """Return how far places are from the nearest thing of their label, without those that have none."""
-    offs_m = []
-    for label, p_map in places:
-        away_m = [float(np.linalg.norm(t.p_map - p_map)) for t in things if t.label == label]
-        if away_m:
-            offs_m.append(min(away_m))
-    return offs_m
+def _pairs(places: Iterable[Place], things: Sequence[Entity]) -> list[tuple[Place, Entity]]:
+    """Return each with the nearest thing of its label, without those that have none."""
+    pairs = []
+    for place in places:
+        alike = [thing for thing in things if thing.label == place.label]
+        if alike:
+            pairs.append((place, min(alike, key=lambda thing: _off_m((place, thing)))))
+    return pairs
+
+
+def _off_m(pair: tuple[Entity | Thing, Entity]) -> float:
+    return float(np.linalg.norm(pair[0].p_map - pair[1].p_map))
+
+
+def _labels(things: Iterable[Entity]) -> Counter[str]:
+    return Counter(thing.label for thing in things)

@@ -11,6 +11,7 @@ from robomem_sim.bench_spatial.correction import Correction
 from robomem_sim.bench_spatial.graphs import Graphs
 from robomem_sim.bench_spatial.loops import LoopClosing, TwoHouses
 from robomem_sim.bench_spatial.motion import Motion
+from robomem_sim.bench_spatial.pose_graphs import PoseGraphFit
 from robomem_sim.bench_spatial.report import Report
 from robomem_sim.bench_spatial.rooms import Rooms
 from robomem_sim.bench_spatial.views import Views
@@ -40,17 +41,22 @@ class Column(Generic[Row]):
     worst: Callable[[list[float]], float] = max
 
 
-CORRECTION: tuple[Column[Correction], ...] = (
+MAP: tuple[Column[Correction], ...] = (
     Column("frames", lambda c: c.frames, ".0f", min),
     Column("keyframes", lambda c: c.keyframes, ".0f", min),
     Column("drift m", lambda c: c.drift_m, ".2f"),
     Column("occupied IoU before", lambda c: c.occupied_iou_before, ".3f", min),
     Column("occupied IoU", lambda c: c.occupied_iou, ".4f", min),
     Column("free IoU", lambda c: c.free_iou, ".4f", min),
+)
+THINGS: tuple[Column[Correction], ...] = (
     Column("things", lambda c: c.things, ".0f", min),
-    Column("of these missing", lambda c: c.things_missing, ".0f"),
+    Column("missing", lambda c: c.things_missing, ".0f"),
+    Column("twice", lambda c: c.things_twice, ".0f"),
     Column("off cm, median", lambda c: _cm(c.thing_median_m), ".2f"),
     Column("off cm, most", lambda c: _cm(c.thing_max_m), ".2f"),
+    Column("of the same sightings", lambda c: c.same_things, ".0f", min),
+    Column("off cm, most", lambda c: _cm(c.same_thing_max_m), ".2f"),
     Column("from truth cm, before", lambda c: _cm(c.truth_before_m), ".1f"),
     Column("after", lambda c: _cm(c.truth_after_m), ".1f"),
 )
@@ -107,6 +113,14 @@ GRAPHS: tuple[Column[Graphs], ...] = (
     Column("compared", lambda g: g.compared, ",.0f"),
     Column("not Dijkstra's", lambda g: g.differing, ".0f"),
 )
+POSE_GRAPHS: tuple[Column[PoseGraphFit], ...] = (
+    Column("poses", lambda g: g.poses, ",.0f"),
+    Column("edges", lambda g: g.edges, ",.0f"),
+    Column("cost before", lambda g: g.cost_before, ",.0f"),
+    Column("cost", lambda g: g.cost, ".6f"),
+    Column("by Gauss-Newton", lambda g: g.cost_by_batch, ".6f"),
+    Column("s", lambda g: g.optimize_s, ".2f"),
+)
 VIEWS: tuple[Column[Views], ...] = (
     Column("keyframes", lambda v: v.keyframes, ".0f", min),
     Column("covisible recall@5", lambda v: v.covisible_recall, ".3f", min),
@@ -139,25 +153,28 @@ MOTION: tuple[Column[Motion], ...] = (
 
 def tables(report: Report) -> tuple[Table, ...]:
     """Return a table for each question, without those that nothing answers."""
-    people = "People apart from structure, against the map made without them"
+    pairs = [("{}, {}".format(*found.seeds), found) for found in report.two_houses]
+    corrections, rooms = report.corrections, report.rooms
     all_tables = (
         _by_house(
-            "Correction, against the map made with the corrected poses",
-            report.corrections,
-            CORRECTION,
+            "A corrected map, against the one of corrected poses from the start", corrections, MAP
         ),
-        _by_house("While the map follows a correction", report.corrections, FOLLOWING),
-        _by_house("Loop closure: error of a drifting path, root mean square", report.loops, LOOPS),
-        _table(
-            "Two houses driven through as one",
-            [("{}, {}".format(*h.seeds), h) for h in report.two_houses],
-            TWO_HOUSES,
+        _by_house(
+            "Things after a correction, against the same, and against the truth",
+            corrections,
+            THINGS,
         ),
-        _by_house("Rooms", report.rooms, ROOMS),
-        _by_house("Routes, against a search cell by cell, and the truth", report.rooms, ROUTES),
+        _by_house("While the map follows a correction", corrections, FOLLOWING),
+        _by_house(
+            "Loop closure: how far a drifting path is off, root mean square", report.loops, LOOPS
+        ),
+        _table("Two houses, driven through as one", pairs, TWO_HOUSES),
+        _table("Pose graphs", [(g.name, g) for g in report.pose_graphs], POSE_GRAPHS),
+        _by_house("Rooms, against the truth", rooms, ROOMS),
+        _by_house("Routes, against a search cell by cell, and against the truth", rooms, ROUTES),
         _table("Shortest ways through graphs", [(g.name, g) for g in report.graphs], GRAPHS),
         _by_house("Views, against a look at every pixel of every keyframe", report.views, VIEWS),
-        _by_house(people, report.motion, MOTION),
+        _by_house("People and structure, against the map without people", report.motion, MOTION),
         _seconds(report),
     )
     return tuple(table for table in all_tables if table.rows)

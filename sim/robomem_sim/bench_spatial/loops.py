@@ -1,6 +1,6 @@
 """Loops are closed: by how much does the error of a drifting path fall, and are two houses kept apart?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -133,9 +133,12 @@ def measure_loops(drive: Drive) -> LoopClosing:
 
 
 def measure_two_houses(one: Drive, other: Drive) -> TwoHouses:
-    """Drive through a house, and on through another one."""
-    with _remembered(_driven_on(one, other)) as memory:
-        last_ns = one.observations[-1].stamp_ns
+    """Drive through a house, and on through another one: once, where the drives went round twice."""
+    first, second = (
+        drive.observations[: len(drive.observations) // PATROLS] for drive in (one, other)
+    )
+    with _remembered(_driven_on(first, second)) as memory:
+        last_ns = first[-1].stamp_ns
         of_one = {k.keyframe_id for k in memory.keyframes() if k.stamp_ns <= last_ns}
         closing = memory.close_loops()
     across = [
@@ -147,21 +150,21 @@ def measure_two_houses(one: Drive, other: Drive) -> TwoHouses:
     return TwoHouses((one.seed, other.seed), len(across), accepted)
 
 
-def _driven_on(one: Drive, other: Drive) -> Iterator[Observation]:
+def _driven_on(one: Sequence[Observation], other: Sequence[Observation]) -> Iterator[Observation]:
     """Yield a drive, and another one that begins where and when the first one ends."""
-    yield from one.observations
-    end, begin = one.observations[-1], other.observations[0]
+    yield from one
+    end, begin = one[-1], other[0]
     assert end.T_odom_base is not None
     assert begin.T_odom_base is not None
     T_end_begin = end.T_odom_base @ inverse(begin.T_odom_base)
     later_ns = end.stamp_ns - begin.stamp_ns + 1_000_000_000
-    for o in other.observations:
+    for o in other:
         assert o.T_odom_base is not None
         yield replace(o, stamp_ns=o.stamp_ns + later_ns, T_odom_base=T_end_begin @ o.T_odom_base)
 
 
 @contextmanager
-def _remembered(observations: Iterator[Observation] | tuple[Observation, ...]) -> Iterator[Memory]:
+def _remembered(observations: Iterable[Observation]) -> Iterator[Memory]:
     with (
         TemporaryDirectory() as folder,
         Memory.open(Path(folder) / "drive.rmem", config=PATH_ONLY) as memory,

@@ -9,6 +9,7 @@ from robomem_sim.bench_spatial.correction import Correction
 from robomem_sim.bench_spatial.graphs import Graphs
 from robomem_sim.bench_spatial.loops import LoopClosing, TwoHouses
 from robomem_sim.bench_spatial.motion import Motion
+from robomem_sim.bench_spatial.pose_graphs import PoseGraphFit
 from robomem_sim.bench_spatial.rooms import Rooms
 from robomem_sim.bench_spatial.views import Views
 
@@ -30,7 +31,7 @@ class Settings:
         ways: Through the streets.
         ways_compared: Of these, with Dijkstra's.
         buildings: Whose graphs are searched.
-        data: A folder with the graphs.
+        data: A folder with these graphs, and with pose graphs.
     """
 
     seed: int = 0
@@ -77,6 +78,7 @@ class Report:
     two_houses: tuple[TwoHouses, ...]
     rooms: tuple[Rooms, ...]
     graphs: tuple[Graphs, ...]
+    pose_graphs: tuple[PoseGraphFit, ...]
     views: tuple[Views, ...]
     motion: tuple[Motion, ...]
     absent: dict[str, str]
