@@ -17,7 +17,7 @@ from robomem import __version__
 from robomem.cli.output import print_json
 
 if TYPE_CHECKING:
-    from robomem.spatial.octree.warm import Warmth
+    from robomem.spatial.warm import Warmth
 
 EXIT_MISSING = 5
 # What a damaged installation raises.
@@ -110,7 +110,7 @@ def _warm() -> Finding:
     """Compile the kernels of the map, or load them where that was done before."""
     start_s = time.perf_counter()
     try:
-        from robomem.spatial.octree.warm import warm_up
+        from robomem.spatial.warm import warm_up
 
         warmth = warm_up()
     except BROKEN as err:
@@ -128,7 +128,7 @@ def _found_warm(warmth: "Warmth", *, took_s: float) -> Finding:
     if not warmth.cache_dirs:
         detail = f"{done}, kept nowhere: every start compiles them again"
         return Finding(WARM, False, True, detail, SET_CACHE)
-    kept = ", ".join(map(str, warmth.cache_dirs))
+    kept = os.path.commonpath(warmth.cache_dirs)
     wanted = os.environ.get("NUMBA_CACHE_DIR")
     if wanted and not all(folder.is_relative_to(Path(wanted)) for folder in warmth.cache_dirs):
         kept += f", not in NUMBA_CACHE_DIR={wanted}, which cannot be written to"

@@ -7,25 +7,15 @@ seen free since the last look that counted, and whether it is ever-free.
 # to Numba np.int64 and int are one type, to mypy they are two
 # mypy: disable-error-code="arg-type, assignment, no-any-return, return-value"
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from robomem.geometry import Depth, Points, Pose
+from robomem.spatial.jit import jit
 from robomem.spatial.octree.kernels import morton
 from robomem.spatial.octree.kernels.morton import EMPTY, KEY_REACH, Keys, Masks, Slots
-
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
-
-
-def jit(function: Kernel) -> Kernel:
-    """Compile a function at its first call and keep it on disk; its type stays what it was."""
-    compiled: Kernel = nb.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return compiled
-
 
 FREE_0, FREE_1, HIT_0, HIT_1, SEEN, CLEAR = range(6)  # the planes of a brick
 PLANES = 6

@@ -5,7 +5,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.views.jit import jit
+from robomem.spatial.jit import jit
 from robomem.spatial.views.layout import (
     BEST_QUALITY,
     EMPTY,
@@ -65,7 +65,7 @@ def link(
         for i in range(views.blocks[slot, 0], views.blocks[slot, 1]):
             _place(views, samples, i, cell_m, p, n)
             key = _key(p, n, cell_m)
-            h = _find(surfels.keys, table, key)
+            h = find(surfels.keys, table, key)
             s = table[h]
             if s == EMPTY:
                 s = table[h] = count
@@ -139,7 +139,7 @@ def pack(samples: Samples, surfels: Surfels, table: Slots, count: int) -> int:
             while at != EMPTY:
                 samples.surfel[at] = kept
                 at = samples.next[at]
-        table[_find(surfels.keys, table, surfels.keys[kept])] = kept
+        table[find(surfels.keys, table, surfels.keys[kept])] = kept
         kept += 1
     return kept
 
@@ -174,7 +174,7 @@ def _key(p: Floats, n: Floats, cell_m: float) -> int:
 
 
 @jit
-def _find(keys: NDArray[np.int64], table: Slots, key: int) -> int:
+def find(keys: NDArray[np.int64], table: Slots, key: int) -> int:
     """Return the place of a key in the table, or the one where it belongs; Fibonacci hashing."""
     mask = len(table) - 1
     h = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask

@@ -8,7 +8,7 @@ The cells lie in the camera's frame, so what a keyframe saw does not depend on w
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.views.jit import jit
+from robomem.spatial.jit import jit
 from robomem.spatial.views.layout import (
     EMPTY,
     FARTHEST_CELLS,
@@ -18,6 +18,7 @@ from robomem.spatial.views.layout import (
     Pinhole,
     Positions,
 )
+from robomem.spatial.views.lists import find
 
 PIXELS_ACROSS = 2  # the farthest cell still has so many samples across
 FEWEST_ACROSS = 16  # an image has as many samples at least
@@ -128,7 +129,7 @@ def _thin(
                         continue
                     if 2 * count == len(table):
                         table, keys, sums = _grow(keys, sums)
-                    h = _find(keys, table, key)
+                    h = find(keys, table, key)
                     row = table[h]
                     if row == EMPTY:
                         row = table[h] = count
@@ -206,16 +207,6 @@ def _key(x: float, y: float, z: float, side: int, resolution_m: float) -> int:
 
 
 @jit
-def _find(keys: NDArray[np.int64], table: NDArray[np.int32], key: int) -> int:
-    """Return the place of a key in the table, or the one where it belongs; Fibonacci hashing."""
-    mask = len(table) - 1
-    h = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
-    while table[h] != EMPTY and keys[table[h]] != key:
-        h = (h + 1) & mask
-    return h
-
-
-@jit
 def _grow(
     keys: NDArray[np.int64], sums: NDArray[np.float64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
@@ -225,7 +216,7 @@ def _grow(
     more_keys, more_sums = np.empty(2 * size, np.int64), np.zeros((2 * size, 7))
     more_keys[:size], more_sums[:size] = keys, sums
     for row in range(size):
-        table[_find(keys, table, keys[row])] = row
+        table[find(keys, table, keys[row])] = row
     return table, more_keys, more_sums
 
 

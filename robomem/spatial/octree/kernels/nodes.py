@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from robomem.spatial.jit import jit
 from robomem.spatial.octree.kernels.bricks import (
     HAS_OCCUPIED,
     HAS_UNKNOWN,
@@ -10,7 +11,6 @@ from robomem.spatial.octree.kernels.bricks import (
     highest_of,
     take,
 )
-from robomem.spatial.octree.kernels.jit import jit
 from robomem.spatial.octree.kernels.layout import PAGED, REGION_LEVEL, Bricks, Nodes, Spare, Upkeep
 from robomem.spatial.octree.kernels.morton import EMPTY, KEY_BITS, Keys, Slots
 from robomem.store.bricks import RegionSummaries

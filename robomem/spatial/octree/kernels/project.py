@@ -10,6 +10,7 @@ by tile only those are searched for that lie where the scene begins.
 import numpy as np
 from numpy.typing import NDArray
 
+from robomem.spatial.jit import jit, jit_inline
 from robomem.spatial.octree.kernels.depth_image import (
     PIXELS,
     TILE,
@@ -17,7 +18,6 @@ from robomem.spatial.octree.kernels.depth_image import (
     may_pass,
     window_may_pass,
 )
-from robomem.spatial.octree.kernels.jit import jit, jit_inline
 from robomem.spatial.octree.kernels.packed import (
     Aim,
     Codes,

@@ -11,7 +11,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from robomem.config import Config
 from robomem.errors import RobomemError
 from robomem.memory import Memory
-from robomem.spatial.octree.warm import warm_up
+from robomem.spatial.warm import warm_up
 from robomem_ros import params, process
 from robomem_ros.boundary import transition
 from robomem_ros.corrected_path import CorrectedPath

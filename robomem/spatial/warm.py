@@ -1,9 +1,10 @@
-"""Compile the octree's kernels ahead of time, so that a robot's first frame does not wait for them."""
+"""Compile the kernels of the spatial memory ahead of time, so that a robot's first frame does not wait for them."""
 
 import importlib
 import pkgutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -12,10 +13,18 @@ import numpy as np
 from numba.extending import is_jitted
 from numpy.typing import NDArray
 
+from robomem.errors import UnreachableError
 from robomem.geometry import back_project
-from robomem.spatial.octree import MapDelta, Octree, kernels
+from robomem.spatial import dynamics, views
+from robomem.spatial.dynamics import MotionFilter
+from robomem.spatial.octree import MapDelta, Octree
+from robomem.spatial.octree import kernels as octree_kernels
+from robomem.spatial.octree.scanner import Scanner
 from robomem.spatial.octree.tree import MIN_BUDGET_BYTES
 from robomem.spatial.octree.values import Mode
+from robomem.spatial.topology import kernels as topology_kernels
+from robomem.spatial.topology.topology_graph import TopologyGraph
+from robomem.spatial.views import ViewMemory
 
 RESOLUTION_M, RANGE_M = 0.1, 2.0
 FAR_M = 30.0  # there voxels around the camera have codes of 64 bits
@@ -38,7 +47,7 @@ class Warmth:
 
 
 def warm_up() -> Warmth:
-    """Do all that an octree does, once, on a scene of a few voxels.
+    """Do all that the spatial memory does, once, on a scene of a few voxels.
 
     What is compiled is kept on disk: by user (unless the package's own folder can be written to), CPU and
     version of the sources. So it is for the user who runs the robot to call this, on the robot.
@@ -56,14 +65,21 @@ def warm_up() -> Warmth:
 
 
 def find_kernels() -> Iterator[Any]:
-    """Yield every compiled function of `kernels`, whoever imported it."""
-    for module in pkgutil.iter_modules(kernels.__path__, f"{kernels.__name__}."):
-        content = vars(importlib.import_module(module.name))
+    """Yield every compiled function of the modules that hold kernels, whoever imported it."""
+    for module in map(importlib.import_module, _kernel_modules()):
         yield from (
             value
-            for value in content.values()
-            if is_jitted(value) and value.py_func.__module__ == module.name
+            for value in vars(module).values()
+            if is_jitted(value) and value.py_func.__module__ == module.__name__
         )
+
+
+def _kernel_modules() -> Iterator[str]:
+    for package in (octree_kernels, topology_kernels):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            yield module.name
+    yield from (f"{views.__name__}.{name}" for name in ("lists", "sampling", "sight"))
+    yield f"{dynamics.__name__}.kernels"
 
 
 def _count_compiled(every: list[Any]) -> int:
@@ -82,6 +98,9 @@ def _use(folder: Path) -> None:
     _ask(small)
     octree.to_octomap(folder / "map.ot")
     _ask(Octree.from_octomap(folder / "map.ot"))
+    _drive(octree)
+    _view()
+    _split()
 
 
 def _see(octree: Octree) -> None:
@@ -109,6 +128,51 @@ def _see_more_than_fits(octree: Octree) -> None:
     """Look ten bricks far along every axis: regions go to the disk and come back."""
     ends_map = 8 * RESOLUTION_M * np.argwhere(np.ones((10, 10, 10)))
     octree.integrate_points(ends_map, origin_map=np.zeros(3), max_range_m=100.0, mode="exact")
+
+
+def _drive(octree: Octree) -> None:
+    """Find places, rooms and a route on a floor of which the way is free."""
+    ways_map = np.linspace((-1.0, 0.0), (1.0, 0.0), 9)
+    topology = TopologyGraph.build(octree, driven_map=ways_map)
+    topology.update(octree, [[-1.0, -1.0, 0.0], [1.0, 1.0, 2.0]], driven_map=ways_map)
+    topology.regions()
+    with suppress(UnreachableError):
+        topology.route(ways_map[0], ways_map[-1])
+    TopologyGraph.from_rows(topology.to_rows()).graph.components()
+
+
+def _view() -> None:
+    """Let two keyframes see a wall, and ask which of them did."""
+    seen, K, shape = ViewMemory(), _camera(120, 160), (120, 160)
+    for keyframe_id in (1, 2):
+        seen.add(keyframe_id, np.full(shape, 1.5, np.float32), K=K, T_map_kf=np.eye(4))
+    rows = seen.rows()
+    for of in ([0.0, 0.0, 1.5], [[-0.2, -0.2, 1.4], [0.2, 0.2, 1.6]]):
+        seen.views(of=of)
+    seen.covisible(np.eye(4), K=K, shape=shape)
+    seen.correct({1: np.diag([-1.0, -1.0, 1.0, 1.0])})
+    seen.remove([2])
+    ViewMemory().restore(rows, {1: np.eye(4), 2: np.eye(4)})
+
+
+def _split() -> None:
+    """Let something walk into space that was free."""
+    moves, scanner, K = MotionFilter(RESOLUTION_M), Scanner(RESOLUTION_M), _camera(120, 160)
+    depth_m = np.full((120, 160), 3.0, np.float32)
+    for second in range(8):
+        if second > 5:
+            depth_m[30:90, 60:100] = 1.5
+        moves.split_depth(_read_only(depth_m), K=K, T_map_cam=np.eye(4), max_range_m=RANGE_M)
+        split = moves.split_depth(depth_m, K=K, T_map_cam=np.eye(4), max_range_m=RANGE_M)
+        delta = scanner.trace_depth(depth_m, K=K, T_map_cam=np.eye(4), max_range_m=RANGE_M)
+        moves.learn(split, delta, stamp_ns=second * 10**9)
+    moves.forget_old(10**12)
+    points_map = back_project(depth_m, K)
+    moves.split_points(points_map, origin_map=np.zeros(3), max_range_m=RANGE_M)
+
+
+def _camera(height: int, width: int) -> NDArray[np.float64]:
+    return np.array([[0.65 * width, 0, width / 2], [0, 0.65 * width, height / 2], [0, 0, 1.0]])
 
 
 def _ask(octree: Octree) -> None:

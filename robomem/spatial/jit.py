@@ -1,4 +1,4 @@
-"""How the octree's inner loops are compiled: by Numba, once for all processes, without the GIL."""
+"""How inner loops are compiled: by Numba, once for all processes, without the GIL."""
 
 import hashlib
 import re
@@ -44,7 +44,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]  # Numba is untyped
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        stamp = _stamp(Path(function.__code__.co_filename).stem)
+        stamp = _stamp(Path(function.__code__.co_filename))
         self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -56,11 +56,24 @@ class _Cache(FunctionCache):  # type: ignore[misc]  # Numba is untyped
             return None
 
 
+PACKAGE = Path(__file__).parents[1]
+IMPORT = re.compile(r"^from robomem\.(spatial[\w.]*) import (\([^)]*\)|.*)", re.MULTILINE)
+
+
 @cache
-def _stamp(module: str) -> str:
-    """Hash a file of kernels and those that it imports."""
-    source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
-    imported = sorted(
-        set(re.findall(r"^from robomem\.spatial\.octree\.kernels\.(\w+)", source, re.M))
-    )
-    return hashlib.sha256("".join([source, *map(_stamp, imported)]).encode()).hexdigest()
+def _stamp(file: Path) -> str:
+    """Hash a file of kernels, and those of this package's kernels that it imports."""
+    source = file.read_text(encoding="utf-8")
+    return hashlib.sha256("".join([source, *map(_stamp, _imported(source))]).encode()).hexdigest()
+
+
+def _imported(source: str) -> list[Path]:
+    """Return the files of the spatial package that a source imports from, in order."""
+    files = set()
+    for module, names in IMPORT.findall(source):
+        path = PACKAGE / module.replace(".", "/")
+        files |= {
+            path.with_suffix(".py"),
+            *(path / f"{name}.py" for name in re.findall(r"\w+", names)),
+        }
+    return sorted(file for file in files if file.exists() and file != Path(__file__))
