@@ -184,16 +184,24 @@ def test_a_corrected_path_moves_what_is_remembered(tmp_path, path, surroundings)
         frames = robot.drive()
         robot.status_when(lambda status: status.observations == FRAMES)
         corrected = _path((frame.stamp_ns, up @ frame.T_map_base) for frame in frames)
+        publisher = robot.publisher(PathMessage, "slam/path")
 
-        robot.publisher(PathMessage, "slam/path").publish(corrected)
-
-        expected = up @ frames[0].T_map_base @ frames[0].T_base_cam
         with Memory.open(path, "r") as memory:
-            for _ in range(round(TIMEOUT_S / POLL_S)):
-                if np.allclose(memory.keyframes()[0].T_map_kf, expected, atol=1e-6):
-                    return
-                sim.flow.pause(POLL_S)
-    pytest.fail("the first keyframe did not move")
+            first = _pose_when_moved(memory, sim, after=lambda: publisher.publish(corrected))
+
+    np.testing.assert_allclose(first, up @ frames[0].T_map_base @ frames[0].T_base_cam, atol=1e-6)
+
+
+def _pose_when_moved(memory, sim, *, after):
+    """Return the pose of the first keyframe when it is another one than before a call."""
+    before = memory.keyframes()[0].T_map_kf
+    after()
+    for _ in range(round(TIMEOUT_S / POLL_S)):
+        now = memory.keyframes()[0].T_map_kf
+        if not np.array_equal(now, before):
+            return now
+        sim.flow.pause(POLL_S)
+    return before
 
 
 def _path(stamped_poses):
