@@ -335,7 +335,8 @@ class Memory:
     def correct(self, T_map_kfs: Mapping[int, ArrayLike], *, wait: bool = False) -> list[int]:
         """Move keyframes, and with them all that hangs on them: things, events, views, the map.
 
-        Things and events are at their new places when this returns. The map follows in the background, and
+        Things and events are at their new places when this returns, and things that drift had made two, and
+        no keyframe saw together, are one where they meet. The map follows in the background, and
         answers as it was until it has; a process that dies meanwhile goes on when the memory is reopened.
 
         Args:
@@ -351,8 +352,11 @@ class Memory:
         """
         with self._writing():
             moved = move_keyframes(self._records, T_map_kfs, config=self.config)
+            observer = self._new_observer(anew=True)
+            if moved:
+                observer.unite()
         if moved:
-            self._observer = self._new_observer(anew=True)
+            self._observer = observer
             self._follower.start()
         if wait:
             self.wait_for_map()

@@ -71,6 +71,12 @@ class Observer:
         self._timeline = Timeline(records, config.episodic)
         self._tracker = self._new_tracker()
 
+    def unite(self) -> None:
+        """Make one of things that a correction of keyframes has brought together; in a transaction."""
+        for news in self._tracker.unite():
+            assert news.absorbed_id is not None, "it was two"
+            self._timeline.united(news.row, absorbed_id=news.absorbed_id)
+
     def tracks(self) -> "tuple[Track, ...]":
         """Return what moved lately."""
         return self._splitter.tracks()
@@ -132,6 +138,7 @@ class Observer:
         correction.move_keyframes(self._records, poses, config=self._config)
         self._records.set_jumped_at(last.source, last.keyframe_id + 1)
         self._tracker = self._new_tracker()
+        self.unite()
         self._is_anew = True
 
     def _anchor(self, observation: Observation, T_map_cam: Pose) -> Keyframe:

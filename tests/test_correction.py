@@ -181,6 +181,60 @@ def test_moving_every_keyframe_moves_every_thing(tmp_path_factory, yaw_rad, shif
         assert memory.map.volume().known_m3 == pytest.approx(volume, rel=0.05)
 
 
+def seen_twice(memory, *, off_m, label="red ball"):
+    """See a ball from one place, and again from a place that odometry has wrong."""
+    for visit, y in enumerate((0.0, off_m)):
+        for step in range(4):
+            seen = ball_observation(
+                (1 + 60 * visit) * NS + step * NS // 5, {label: BALLS["red ball"]}
+            )
+            memory.observe(
+                Observation(
+                    stamp_ns=seen.stamp_ns,
+                    T_map_cam=camera(y=y),
+                    depth_m=seen.depth_m,
+                    K=seen.K,
+                    detections=seen.detections,
+                )
+            )
+
+
+def test_what_drift_made_two_is_one_again(tmp_path):
+    with Memory.open(tmp_path / "a.rmem", config=CONFIG) as memory:
+        seen_twice(memory, off_m=1.5)
+        before, events = memory.entities(), len(memory.events())
+
+        memory.correct({memory.keyframes()[-1].keyframe_id: camera()})
+
+        (ball,) = memory.entities()
+        assert len(before) == 2
+        assert ball.entity_id == before[0].entity_id
+        assert ball.sightings == sum(e.sightings for e in before)
+        assert {e.entity_id for e in memory.events()} == {ball.entity_id}
+        assert len(memory.events()) == events
+        np.testing.assert_allclose(ball.p_map, BALLS["red ball"], atol=0.05)
+
+
+def test_two_that_were_seen_together_stay_two(tmp_path):
+    with Memory.open(tmp_path / "a.rmem", config=CONFIG) as memory:
+        for step in range(4):
+            T_map_cam = camera()
+            pair = tuple(
+                Detection(
+                    label="ball", p_cam=T_map_cam[:3, :3].T @ (np.array(p) - T_map_cam[:3, 3])
+                )
+                for p in ((2.0, 0.0, 1.0), (2.0, 0.7, 1.0))
+            )
+            memory.observe(
+                Observation(stamp_ns=NS + step * NS, T_map_cam=T_map_cam, detections=pair)
+            )
+        near = pose(np.eye(3), [0.0, 0.0, 0.5])
+
+        memory.correct({1: near @ camera()})
+
+        assert len(memory.entities()) == 2
+
+
 # ---- paths and jumps ----------------------------------------------------------------------------
 
 

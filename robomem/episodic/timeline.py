@@ -66,6 +66,18 @@ class Timeline:
         for entity_id in (row.entity_id, absorbed_id):
             self._current.pop(entity_id, None)
 
+    def united(self, row: EntityRow, *, absorbed_id: int) -> None:
+        """Give a thing what was logged of `absorbed_id`, which was the same one, and no new one then."""
+        for event in self._records.events.select("entity_id = ?", absorbed_id):
+            kind = EventKind.SEEN if event.kind is EventKind.APPEARED else event.kind
+            self._records.events.save(
+                replace(
+                    event, kind=kind, entity_id=row.entity_id, text=TEXTS[kind].format(row.label)
+                )
+            )
+        for entity_id in (row.entity_id, absorbed_id):
+            self._current.pop(entity_id, None)
+
     def told(self, text: str, *, stamp_ns: int, source: str, keyframe: Keyframe | None) -> None:
         """Log what was told, findable by its words."""
         event = EventRow(

@@ -26,6 +26,7 @@ class NewsKind(StrEnum):
     SIGHTED = "sighted"
     MOVED = "moved"
     MISSING = "missing"
+    UNITED = "united"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +34,7 @@ class News:
     """What one observation changed about one entity.
 
     `before` is the row of where it stood until it MOVED; `absorbed_id` the entity that turned out to
-    be the same thing, found at the new place before the old one was seen to be empty.
+    be the same thing, found at the new place before the old one was seen to be empty, or made by drift.
     """
 
     kind: NewsKind
@@ -86,6 +87,55 @@ class EntityTracker:
         news += self._look_for_missing(glance, seen=set(matches.values()))
         self._drop_stale(glance.stamp_ns)
         return news
+
+    def unite(self) -> list[News]:
+        """Make one of things that stand together after a correction: drift had made them two.
+
+        Two that one keyframe saw both stay two. Returns the older ones, as they are now.
+        """
+        present = [
+            row
+            for row in self._rows.values()
+            if row.is_confirmed and row.state is EntityState.PRESENT
+        ]
+        near = sorted(
+            (float(np.linalg.norm(self._p_map[a.entity_id] - self._p_map[b.entity_id])), i, j)
+            for i, a in enumerate(present)
+            for j, b in enumerate(present[:i])
+            if a.label == b.label
+        )
+        news: list[News] = []
+        for distance_m, i, j in near:
+            a, b = (self._rows.get(present[k].entity_id) for k in (i, j))
+            if a is None or b is None or distance_m > self._config.gate_m:
+                continue
+            if self._seen_by(a).isdisjoint(self._seen_by(b)):
+                news.append(
+                    self._unite(*sorted((a, b), key=lambda r: (r.first_seen_ns, r.entity_id)))
+                )
+        return news
+
+    def _seen_by(self, row: EntityRow) -> set[int]:
+        sightings = self._records.sightings.select("entity_id = ?", row.entity_id)
+        return {sighting.keyframe_id for sighting in sightings}
+
+    def _unite(self, old: EntityRow, new: EntityRow) -> News:
+        """Make one of two: the old one's name, the history of both."""
+        last = max(old, new, key=lambda row: row.last_seen_ns)
+        row = replace(
+            last,
+            entity_id=old.entity_id,
+            is_novel=old.is_novel,
+            first_seen_ns=old.first_seen_ns,
+            sightings=old.sightings + new.sightings,
+            score_sum=old.score_sum + new.score_sum,
+            seen_range_m=max(old.seen_range_m, new.seen_range_m),
+        )
+        for sighting in self._records.sightings.select("entity_id = ?", new.entity_id):
+            self._records.sightings.save(replace(sighting, entity_id=old.entity_id))
+        self._drop(new.entity_id)
+        self._save(row)
+        return News(NewsKind.UNITED, row, absorbed_id=new.entity_id)
 
     def _candidates(self) -> list[Candidate]:
         return [
