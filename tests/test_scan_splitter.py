@@ -68,6 +68,23 @@ def test_who_walks_by_is_not_in_the_map(tmp_path, as_points):
         assert 0.4 < track.speed_m_s < 1.6
 
 
+def test_who_walks_by_a_finer_camera_is_not_in_the_map_either(tmp_path):
+    K_fine = np.array([[480.0, 0, 319.5], [0, 480.0, 239.5], [0, 0, 1]])
+    with memory_of(tmp_path) as memory:
+        for i, body_y in enumerate([*[None] * 20, *WALK]):
+            memory.observe(
+                Observation(
+                    stamp_ns=NS + i * NS // RATE_HZ,
+                    T_map_cam=camera(),
+                    depth_m=np.kron(view(body_y), np.ones((4, 4), np.float32)),
+                    K=K_fine,
+                )
+            )
+
+        assert body_voxels(memory) == 0
+        assert len(memory.tracks()) == 1
+
+
 def test_without_splitting_it_is_in_the_map(tmp_path):
     with memory_of(tmp_path, is_split=False) as memory:
         watch(memory, [None] * 20, start_s=1)

@@ -101,6 +101,29 @@ def trace(
         yield delta.with_passes_of(points_of(scan.moving_cam)) if len(scan.moving_cam) else delta
 
 
+def thinned(scan: KeptScan, config: SpatialConfig) -> KeptScan:
+    """Return every n-th row and column of the image, as many as the voxels can tell apart."""
+    if scan.K is None or scan.depth_m is None:
+        return scan
+    step = pixel_step(scan.K, config)
+    every, moving = np.s_[step // 2 :: step], scan.moving_depth_m
+    K = scan.K.copy()
+    K[:2] /= step
+    K[:2, 2] -= step // 2 / step
+    return replace(
+        scan,
+        K=K,
+        depth_m=scan.depth_m[every, every],
+        moving_depth_m=None if moving is None else moving[every, every],
+    )
+
+
+def pixel_step(K: NDArray[np.float64], config: SpatialConfig) -> int:
+    """Return how many pixels of an image are half a voxel at the end of the range."""
+    focal = float(min(abs(K[0, 0]), abs(K[1, 1])))
+    return max(1, int(config.voxel_size_m / PIXELS_PER_VOXEL * focal / config.max_range_m))
+
+
 def _nothing() -> "MapDelta":
     """Return what a scan says of which all moved, or was forgotten."""
     from robomem.spatial.octree import MapDelta
@@ -121,7 +144,7 @@ class ScanLog:
         self._records = records
         self._range_m = config.spatial.max_range_m
         self._still_m = STILL_VOXELS * config.spatial.voxel_size_m
-        self._pixel_m = config.spatial.voxel_size_m / PIXELS_PER_VOXEL
+        self._config = config.spatial
         self._budget_bytes = config.store.scan_budget_bytes
         self._total_bytes: int | None = None
 
@@ -150,7 +173,7 @@ class ScanLog:
             self._records.scans.save(replace(last, weight=last.weight + 1))
             return
         scan_id = self._records.next_id("scan")
-        data = codec.pack(scan_id, self._thinned(scan), max_range_m=self._range_m)
+        data = codec.pack(scan_id, thinned(scan, self._config), max_range_m=self._range_m)
         row = ScanRow(
             scan_id=scan_id,
             keyframe_id=keyframe.keyframe_id,
@@ -199,24 +222,6 @@ class ScanLog:
             np.linalg.norm(moved[:3, 3]) < self._still_m
             and rotation_angle(moved[:3, :3]) < STILL_RAD
             and abs(stamp_ns - last.stamp_ns) < STILL_NS
-        )
-
-    def _thinned(self, scan: KeptScan) -> KeptScan:
-        """Return every n-th row and column of the image, as many as the voxels can tell apart."""
-        if scan.K is None or scan.depth_m is None:
-            return scan
-        focal = float(min(abs(scan.K[0, 0]), abs(scan.K[1, 1])))
-        step = max(1, int(self._pixel_m * focal / self._range_m))
-        first = step // 2
-        K = scan.K.copy()
-        K[:2] /= step
-        K[:2, 2] -= first / step
-        moving = scan.moving_depth_m
-        return replace(
-            scan,
-            K=K,
-            depth_m=scan.depth_m[first::step, first::step],
-            moving_depth_m=None if moving is None else moving[first::step, first::step],
         )
 
     def _make_room(self, new_bytes: int) -> None:

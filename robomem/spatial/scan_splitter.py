@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robomem.config import Config
 from robomem.geometry import Pose, transform
+from robomem.spatial.scan_log import pixel_step, thinned
 from robomem.store.scans import KeptScan
 
 if TYPE_CHECKING:  # its kernels take half a second to import
@@ -15,16 +17,15 @@ if TYPE_CHECKING:  # its kernels take half a second to import
     from robomem.spatial.dynamics.motion_filter import Split
     from robomem.spatial.octree import MapDelta
 
+Mask = NDArray[np.bool_]
+
 
 class ScanSplitter:
     """What it knows of free space and of what moves is of the last minutes, and not kept on disk."""
 
     def __init__(self, config: Config) -> None:
         self._config = config.motion
-        self._voxel_size_m, self._max_range_m = (
-            config.spatial.voxel_size_m,
-            config.spatial.max_range_m,
-        )
+        self._spatial = config.spatial
         self._filter: MotionFilter | None = None
 
     def split(
@@ -38,16 +39,20 @@ class ScanSplitter:
         moves.forget_old(stamp_ns)
         splits = []
         if scan.depth_m is not None and scan.K is not None:
-            splits.append(
-                moves.split_depth(
-                    scan.depth_m, K=scan.K, T_map_cam=T_map_cam, max_range_m=self._max_range_m
-                )
+            thin = thinned(scan, self._spatial)
+            assert thin.depth_m is not None, "it was there before"
+            assert thin.K is not None
+            split = moves.split_depth(
+                thin.depth_m, K=thin.K, T_map_cam=T_map_cam, max_range_m=self._spatial.max_range_m
             )
-            scan = _apart_px(scan, splits[-1])
+            splits.append(split)
+            scan = _apart_px(scan, split.is_moving, step=pixel_step(scan.K, self._spatial))
         if scan.points_cam is not None:
             points_map, origin = transform(T_map_cam, scan.points_cam), T_map_cam[:3, 3]
             splits.append(
-                moves.split_points(points_map, origin_map=origin, max_range_m=self._max_range_m)
+                moves.split_points(
+                    points_map, origin_map=origin, max_range_m=self._spatial.max_range_m
+                )
             )
             scan = _apart(scan, splits[-1])
         return scan, splits
@@ -69,7 +74,7 @@ class ScanSplitter:
 
         c = self._config
         return MotionFilter(
-            self._voxel_size_m,
+            self._spatial.voxel_size_m,
             free_after_s=c.free_after_s,
             remember_s=c.remember_s,
             motion=MotionSettings(noise=Noise(floor_m=c.noise_m, per_m2=c.noise_per_m2)),
@@ -77,15 +82,29 @@ class ScanSplitter:
         )
 
 
-def _apart_px(scan: KeptScan, split: "Split") -> KeptScan:
-    if scan.depth_m is None or not split.is_moving.any():
+def _apart_px(scan: KeptScan, is_moving: Mask, *, step: int) -> KeptScan:
+    """Take pixels out of an image: a mask (h, w) has one of every `step` by `step`."""
+    if scan.depth_m is None or not is_moving.any():
         return scan
+    if step > 1:
+        is_moving = _enlarged(is_moving, step, scan.depth_m.shape)
     nothing = np.float32(np.nan)
     return replace(
         scan,
-        depth_m=np.where(split.is_moving, nothing, scan.depth_m),
-        moving_depth_m=np.where(split.is_moving, scan.depth_m, nothing),
+        depth_m=np.where(is_moving, nothing, scan.depth_m),
+        moving_depth_m=np.where(is_moving, scan.depth_m, nothing),
     )
+
+
+def _enlarged(mask: Mask, step: int, shape: tuple[int, ...]) -> Mask:
+    """Return a mask for all pixels, one step wider to every side: the rim of a body lies in between."""
+    wide = np.pad(mask, 1)
+    for axis in (0, 1):
+        wide = wide | np.roll(wide, 1, axis) | np.roll(wide, -1, axis)
+    rows, columns = (
+        np.minimum(np.arange(n) // step + 1, m) for n, m in zip(shape, mask.shape, strict=True)
+    )
+    return wide[np.ix_(rows, columns)]
 
 
 def _apart(scan: KeptScan, split: "Split") -> KeptScan:
