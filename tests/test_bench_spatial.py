@@ -84,11 +84,11 @@ def test_a_corrected_map_and_its_things_are_where_they_should_be(report):
     assert found.frames == 100
     assert found.occupied_iou_before < 0.7
     assert min(found.occupied_iou, found.free_iou) >= 0.97
-    assert found.things > 3
-    assert found.things_missing == 0
-    assert found.same_things > 3
-    assert found.same_thing_max_m <= 0.02
-    assert found.truth_after_m < found.truth_before_m
+    assert found.things.count > 3
+    assert found.things.missing == 0
+    assert found.things.same > 3
+    assert found.things.same_off_max_m <= 0.02
+    assert found.things.truth_after_m < found.things.truth_before_m
     assert 0 < found.correct_s < found.map_s
     assert found.observe.count == 80
     assert found.observe_meanwhile.count <= 20

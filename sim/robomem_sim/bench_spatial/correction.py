@@ -18,7 +18,7 @@ from numpy.random import Generator
 
 from robomem.geometry import Pose, inverse
 from robomem.memory import Memory
-from robomem.types import Entity
+from robomem.types import Entity, EventKind
 from robomem_sim.bench_spatial.houses import (
     Stopwatch,
     Times,
@@ -39,6 +39,35 @@ QUESTION = "where did I last see the mug?"
 
 
 @dataclass(frozen=True, slots=True)
+class Things:
+    """The things of a corrected memory, against those of one that was told corrected poses from the start.
+
+    Attributes:
+        count: That the other memory believes in.
+        missing: Those of them that this one does not have under that label.
+        twice: How many this one has more, for by drifting poses they were elsewhere when seen again,
+        moved: and how many it believes to have moved; none did.
+        off_median_m: How far things are from where they should be,
+        off_max_m: at most.
+        same: Those that rest on the same sightings in both: as many, and not believed to have moved,
+        same_off_max_m: and how far these are off at most.
+        truth_before_m: How far things are from where they truly are, median, before the correction
+        truth_after_m: and after it.
+    """
+
+    count: int
+    missing: int
+    twice: int
+    moved: int
+    off_median_m: float | None
+    off_max_m: float | None
+    same: int
+    same_off_max_m: float | None
+    truth_before_m: float | None
+    truth_after_m: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Correction:
     """What a correction did to the memory of one house.
 
@@ -50,15 +79,7 @@ class Correction:
         occupied_iou_before: Of the map, with the one of corrected poses from the start, before the correction.
         occupied_iou: The same after it,
         free_iou: and of free space.
-        things: That the other memory believes in.
-        things_missing: Those of them that this one does not have under that label.
-        things_twice: How many this one has more, because by drifting poses they were elsewhere when seen again.
-        thing_median_m: How far things are from where they should be,
-        thing_max_m: at most.
-        same_things: Those that rest on as many sightings in both memories, so on the same ones,
-        same_thing_max_m: and how far these are off at most.
-        truth_before_m: How far things are from where they truly are, median, before the correction
-        truth_after_m: and after it.
+        things: Where they are, after it.
         correct_s: Until things and events are at their new places.
         map_s: Until the map has followed, too, while the robot drives on and asks.
         observe: Times of observations before it,
@@ -73,15 +94,7 @@ class Correction:
     occupied_iou_before: float
     occupied_iou: float
     free_iou: float
-    things: int
-    things_missing: int
-    things_twice: int
-    thing_median_m: float | None
-    thing_max_m: float | None
-    same_things: int
-    same_thing_max_m: float | None
-    truth_before_m: float | None
-    truth_after_m: float | None
+    things: Things
     correct_s: float
     map_s: float
     observe: Times
@@ -131,11 +144,6 @@ def measure_correction(seed: int, *, frames: int | None) -> Correction:
         things_before = memory.entities()
         following = _correct(memory, drive)
         observe(expected, drive.after, [f.T_map_cam for f in drive.after])
-        should, found = expected.entities(), memory.entities()
-        pairs = _pairs(should, found)
-        offs_m = [_off_m(pair) for pair in pairs]
-        same_m = [_off_m(pair) for pair in pairs if pair[0].sightings == pair[1].sightings]
-        truth = simulation.house.things
         return Correction(
             seed=seed,
             frames=len(drive.before) + len(drive.after),
@@ -144,15 +152,7 @@ def measure_correction(seed: int, *, frames: int | None) -> Correction:
             occupied_iou_before=occupied_iou_before,
             occupied_iou=iou(occupied_voxels(memory.map), occupied_voxels(expected.map)),
             free_iou=iou(free_voxels(memory.map), free_voxels(expected.map)),
-            things=len(should),
-            things_missing=len(should) - len(pairs),
-            things_twice=(_labels(found) - _labels(should)).total(),
-            thing_median_m=median_of(offs_m),
-            thing_max_m=max(offs_m, default=None),
-            same_things=len(same_m),
-            same_thing_max_m=max(same_m, default=None),
-            truth_before_m=median_of(_off_m(pair) for pair in _pairs(truth, things_before)),
-            truth_after_m=median_of(_off_m(pair) for pair in _pairs(truth, found)),
+            things=_judge_things(memory, expected, things_before, simulation.house.things),
             correct_s=following.correct_s,
             map_s=following.map_s,
             observe=observing.times(),
@@ -161,10 +161,12 @@ def measure_correction(seed: int, *, frames: int | None) -> Correction:
         )
 
 
-def drive_through(frames: Iterable[Frame], rng: Generator) -> Drive:
-    """Drive along with odometry that drifts until it is corrected."""
+def drive_through(
+    frames: Iterable[Frame], rng: Generator, *, drives_on: float = DRIVES_ON
+) -> Drive:
+    """Drive along with odometry that drifts; a part of the frames is kept for after its correction."""
     all_frames = list(frames)
-    count = round(len(all_frames) * (1 - DRIVES_ON))
+    count = round(len(all_frames) * (1 - drives_on))
     before = all_frames[:count]
     odometry = drifted((f.T_map_base for f in before), Drift(), rng)
     T_map_cams = [T @ f.T_base_cam for T, f in zip(odometry, before, strict=True)]
@@ -230,6 +232,30 @@ def _correct(memory: Memory, drive: Drive) -> _Following:
     )
 
 
+def _judge_things(
+    memory: Memory, expected: Memory, before: Sequence[Entity], truth: Sequence[Thing]
+) -> Things:
+    should, found, moved = expected.entities(), memory.entities(), _moved(memory)
+    pairs = _pairs(should, found)
+    same = [
+        (thing, other)
+        for thing, other in pairs
+        if thing.sightings == other.sightings and other.entity_id not in moved
+    ]
+    return Things(
+        count=len(should),
+        missing=len(should) - len(pairs),
+        twice=(_labels(found) - _labels(should)).total(),
+        moved=len(moved),
+        off_median_m=median_of(map(_off_m, pairs)),
+        off_max_m=max(map(_off_m, pairs), default=None),
+        same=len(same),
+        same_off_max_m=max(map(_off_m, same), default=None),
+        truth_before_m=median_of(map(_off_m, _pairs(truth, before))),
+        truth_after_m=median_of(map(_off_m, _pairs(truth, found))),
+    )
+
+
 def _pairs(places: Iterable[Place], things: Sequence[Entity]) -> list[tuple[Place, Entity]]:
     """Return each with the nearest thing of its label, without those that have none."""
     pairs = []
@@ -242,6 +268,15 @@ def _pairs(places: Iterable[Place], things: Sequence[Entity]) -> list[tuple[Plac
 
 def _off_m(pair: tuple[Entity | Thing, Entity]) -> float:
     return float(np.linalg.norm(pair[0].p_map - pair[1].p_map))
+
+
+def _moved(memory: Memory) -> set[int]:
+    """Return the things that a memory believes to have moved."""
+    return {
+        event.entity_id
+        for event in memory.events()
+        if event.kind is EventKind.MOVED and event.entity_id is not None
+    }
 
 
 def _labels(things: Iterable[Entity]) -> Counter[str]:

@@ -50,15 +50,16 @@ MAP: tuple[Column[Correction], ...] = (
     Column("free IoU", lambda c: c.free_iou, ".4f", min),
 )
 THINGS: tuple[Column[Correction], ...] = (
-    Column("things", lambda c: c.things, ".0f", min),
-    Column("missing", lambda c: c.things_missing, ".0f"),
-    Column("twice", lambda c: c.things_twice, ".0f"),
-    Column("off cm, median", lambda c: _cm(c.thing_median_m), ".2f"),
-    Column("off cm, most", lambda c: _cm(c.thing_max_m), ".2f"),
-    Column("of the same sightings", lambda c: c.same_things, ".0f", min),
-    Column("off cm, most", lambda c: _cm(c.same_thing_max_m), ".2f"),
-    Column("from truth cm, before", lambda c: _cm(c.truth_before_m), ".1f"),
-    Column("after", lambda c: _cm(c.truth_after_m), ".1f"),
+    Column("things", lambda c: c.things.count, ".0f", min),
+    Column("missing", lambda c: c.things.missing, ".0f"),
+    Column("twice", lambda c: c.things.twice, ".0f"),
+    Column("believed moved", lambda c: c.things.moved, ".0f"),
+    Column("off cm, median", lambda c: _cm(c.things.off_median_m), ".2f"),
+    Column("off cm, most", lambda c: _cm(c.things.off_max_m), ".2f"),
+    Column("of the same sightings", lambda c: c.things.same, ".0f", min),
+    Column("off cm, most", lambda c: _cm(c.things.same_off_max_m), ".2f"),
+    Column("from truth cm, before", lambda c: _cm(c.things.truth_before_m), ".1f"),
+    Column("after", lambda c: _cm(c.things.truth_after_m), ".1f"),
 )
 FOLLOWING: tuple[Column[Correction], ...] = (
     Column("correct s", lambda c: c.correct_s, ".2f"),

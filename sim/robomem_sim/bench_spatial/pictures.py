@@ -74,8 +74,9 @@ def draw_rooms(lived: Lived, file: Path) -> None:
 def draw_correction(seed: int, file: Path, *, frames: int | None = None) -> None:
     """Draw the memory of a drive with drifting odometry, and the same after its keyframes were corrected."""
     simulation, titles = Simulation(seed), ("Odometry that drifts", "After memory.correct()")
-    figure, panels = _paper(simulation.house, titles)
-    drive = drive_through(islice(simulation.patrol(), frames), np.random.default_rng(seed))
+    figure, panels = _paper(simulation.house, titles, border_m=2.0)
+    rng = np.random.default_rng(seed)
+    drive = drive_through(islice(simulation.patrol(), frames), rng, drives_on=0.0)
     with new_memory() as memory:
         observe(memory, drive.before, drive.T_map_cams)
         _draw_against_truth(panels[0], memory, simulation.house)
@@ -113,20 +114,23 @@ def draw_motion(seed: int, file: Path, *, people: int = 3, frames: int | None = 
         {
             "followed, as seen": {"color": TRACK, "linewidth": 2.5},
             "last seen": {"color": TRACK, "marker": "o", "linestyle": ""},
-            "true walks, seen or not": {"color": TRUTH, "linewidth": 1, "linestyle": ":"},
+            "true walks, seen or not": {"color": TRUTH, "linewidth": 1.5, "linestyle": ":"},
+            "the robot": {"color": INK, "linewidth": 1},
         },
     )
     figure.savefig(file)
 
 
-def _paper(house: House, titles: Sequence[str]) -> "tuple[Figure, Panel]":
+def _paper(
+    house: House, titles: Sequence[str], *, border_m: float = BORDER_M
+) -> "tuple[Figure, Panel]":
     """Return a figure with a panel for each title, each as large as the house, with a scale."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as err:
         raise MissingExtraError("drawing needs matplotlib: pip install 'robomem[viz]'") from err
-    o = house.outline.grown(BORDER_M)
+    o = house.outline.grown(border_m)
     height_in = PANEL_IN * (o.y_max - o.y_min) / (o.x_max - o.x_min)
     size = PANEL_IN * len(titles), height_in + BELOW_IN + ABOVE_IN
     figure = Figure(figsize=size, facecolor="white", dpi=DPI)
@@ -250,10 +254,12 @@ def _draw_against_truth(axes: "Axes", memory: Memory, house: House) -> None:
 
 
 def _draw_walks(axes: "Axes", frames: Sequence[Frame]) -> None:
-    """Draw where people truly walked, whether anybody saw them or not."""
+    """Draw where people truly walked, whether anybody saw them or not, and where the robot was."""
+    robot = np.array([frame.T_map_base[:2, 3] for frame in frames]).reshape(-1, 2)
+    axes.plot(*robot.T, color=INK, linewidth=1, zorder=2)
     walks = np.array([[p.p_map[:2] for p in f.truth.crowd.people] for f in frames])
     for walk in walks.swapaxes(0, 1) if len(walks) else ():
-        axes.plot(*walk.T, color=TRUTH, linewidth=1, linestyle=":", zorder=2)
+        axes.plot(*walk.T, color=TRUTH, linewidth=1.5, linestyle=":", zorder=2)
 
 
 def _draw_track(axes: "Axes", way: Points) -> None:
@@ -273,10 +279,11 @@ def _write(axes: "Axes", p_map: NDArray[np.float64], words: str) -> None:
 def _draw_key(axes: "Axes", signs: dict[str, Style]) -> None:
     """Say below a panel what the signs mean."""
     handles = [axes.plot([], [], label=label, **style)[0] for label, style in signs.items()]
-    place: Style = {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "borderaxespad": 0.4}
-    axes.legend(
-        handles=handles, ncols=len(signs), frameon=False, fontsize=11, labelcolor=INK, **place
-    )
+    style: Style = {
+        "loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "borderaxespad": 0.4, "frameon": False,
+        "fontsize": 11, "labelcolor": INK, "columnspacing": 1.3, "handlelength": 1.6,
+    }  # fmt: skip
+    axes.legend(handles=handles, ncols=len(signs), **style)
 
 
 def _rgb(color: ArrayLike) -> tuple[float, float, float]:
