@@ -184,7 +184,7 @@ def test_the_report_is_json_and_has_the_time_of_every_part(report):
 
     assert told["settings"]["frames"] == 100
     assert told["absent"] == {}
-    assert set(told["seconds"]) == set(bench.STEPS)
+    assert {*told["seconds"], "pictures"} == set(bench.STEPS)
     assert min(told["seconds"].values()) > 0
 
 
@@ -222,18 +222,20 @@ def test_steps_are_counted_to_the_end(graphs):
     assert steps[-1][0] == steps[-1][1]
 
 
-def test_without_small_gicp_it_stops_before_it_begins(monkeypatch):
-    monkeypatch.setitem(sys.modules, "small_gicp", None)
+@pytest.mark.parametrize(("package", "extra"), [("small_gicp", "slam"), ("matplotlib", "viz")])
+def test_without_what_it_needs_it_stops_before_it_begins(monkeypatch, tmp_path, package, extra):
+    monkeypatch.setitem(sys.modules, package, None)
 
-    with pytest.raises(MissingExtraError, match=r"robomem\[slam\]"):
-        bench.measure_spatial(TINY)
+    with pytest.raises(MissingExtraError, match=rf"robomem\[{extra}\]"):
+        bench.measure_spatial(dataclasses.replace(TINY, pictures=str(tmp_path / "new")))
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_pictures_are_drawn(tmp_path):
     pytest.importorskip("matplotlib")
-    from robomem_sim.bench_spatial.pictures import draw_pictures
+    settings = dataclasses.replace(NOTHING, seed=1, frames=40, pictures=str(tmp_path / "new"))
 
-    draw_pictures(tmp_path / "new", seed=1, frames=40)
+    bench.measure_spatial(settings)
 
     sizes = {file.name: file.stat().st_size for file in (tmp_path / "new").iterdir()}
     assert set(sizes) == {"rooms.png", "motion.png", "correction.png"}

@@ -31,6 +31,7 @@ from robomem_sim.bench_spatial.loops import (
     measure_two_houses,
 )
 from robomem_sim.bench_spatial.motion import Motion, measure_motion
+from robomem_sim.bench_spatial.pictures import check_matplotlib, draw_pictures
 from robomem_sim.bench_spatial.pose_graphs import (
     POSE_GRAPHS,
     PoseGraphFit,
@@ -42,7 +43,7 @@ from robomem_sim.bench_spatial.views import Views, measure_views
 
 STEPS = {  # about as many seconds
     "correction": 40, "loops": 30, "two houses": 10, "patrols": 15, "rooms and routes": 8,
-    "views": 8, STREETS: 10, BUILDINGS: 10, POSE_GRAPHS: 4, "motion": 20,
+    "views": 8, STREETS: 10, BUILDINGS: 10, POSE_GRAPHS: 4, "motion": 30, "pictures": 45,
 }  # fmt: skip
 PACKAGES = ("numpy", "numba", "gtsam", "small_gicp", "embreex")
 
@@ -52,11 +53,9 @@ def bench_spatial(options: Options, *, on_step: OnStep | None = None) -> Outcome
     if options.frames is not None:
         raise ConfigError("bench spatial drives through whole houses: --frames is of bench mapping")
     data = None if options.data is None else str(options.data)
-    settings = replace(QUICK if options.is_quick else Settings(), seed=options.seed, data=data)
-    if options.pictures is not None:
-        from robomem_sim.bench_spatial.pictures import draw_pictures
-
-        draw_pictures(options.pictures, seed=settings.seed)
+    pictures = None if options.pictures is None else str(options.pictures)
+    settings = QUICK if options.is_quick else Settings()
+    settings = replace(settings, seed=options.seed, data=data, pictures=pictures)
     report = measure_spatial(settings, on_step=on_step)
     tables, notes = findings.tables(report), findings.notes(report)
     return Outcome(report, tables, notes, findings.markdown(tables, notes))
@@ -70,16 +69,19 @@ def measure_spatial(settings: Settings, *, on_step: OnStep | None = None) -> Rep
         on_step: Is told the steps done and all steps; a step is a second, about.
 
     Raises:
-        MissingExtraError: The extra `slam` is not installed.
+        MissingExtraError: The extra `slam` is not installed, or `viz`, where pictures are wanted.
     """
     for package in ("gtsam", "small_gicp"):
         load(package)  # better now than in minutes
+    if settings.pictures is not None:
+        check_matplotlib()
     run = _Run(settings, on_step)
     corrections = run.corrections()
     loops, two_houses = run.loops()
     rooms, views = run.houses()
     graphs, pose_graphs = run.graphs(), run.pose_graphs()
     motion = run.motion()
+    run.pictures()
     return Report(
         machine=this_machine(),
         versions=versions_of(PACKAGES),
@@ -176,6 +178,13 @@ class _Run:
                 found.append(measure_motion(seed, people=settings.people, frames=settings.frames))
         return tuple(found)
 
+    def pictures(self) -> None:
+        """Draw what it looks like, where that is wanted."""
+        s = self._settings
+        if s.pictures is not None:
+            with self._part("pictures"):
+                draw_pictures(Path(s.pictures), seed=s.seed, people=s.people, frames=s.frames)
+
     def _has(self, name: str) -> bool:
         """Tell whether a data set is there, or note why it is not measured."""
         folder = self._settings.data
@@ -202,6 +211,7 @@ class _Run:
             "rooms and routes": s.houses,
             "views": s.houses,
             "motion": s.crowds,
+            "pictures": int(s.pictures is not None),
             **{name: int(self._has(name)) for name in (STREETS, BUILDINGS, POSE_GRAPHS)},
         }
         return sum(STEPS[name] * count for name, count in counts.items())

@@ -6,11 +6,8 @@ told from the start where the first one's frames end up: each where its keyframe
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import numpy as np
@@ -25,6 +22,7 @@ from robomem_sim.bench_spatial.houses import (
     free_voxels,
     iou,
     median_of,
+    new_memory,
     occupied_voxels,
 )
 from robomem_sim.drift import Drift, drifted
@@ -171,13 +169,6 @@ def drive_through(
     odometry = drifted((f.T_map_base for f in before), Drift(), rng)
     T_map_cams = [T @ f.T_base_cam for T, f in zip(odometry, before, strict=True)]
     return Drive(before, T_map_cams, all_frames[count:])
-
-
-@contextmanager
-def new_memory() -> Iterator[Memory]:
-    """Make a memory for a while."""
-    with TemporaryDirectory() as folder, Memory.open(Path(folder) / "house.rmem") as memory:
-        yield memory
 
 
 def observe(

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from robomem.config import Config
 from robomem.eval.voxels import Codes, voxel_codes
 from robomem.memory import Memory
 from robomem.spatial.octree import Octree
@@ -70,6 +71,16 @@ def median_of(values: Iterable[float]) -> float | None:
 
 
 @contextmanager
+def new_memory(config: Config | None = None) -> Iterator[Memory]:
+    """Make a memory for a while."""
+    with (
+        TemporaryDirectory() as folder,
+        Memory.open(Path(folder) / "house.rmem", config=config) as memory,
+    ):
+        yield memory
+
+
+@contextmanager
 def lived_in(seed: int, *, frames: int | None) -> Iterator[Lived]:
     """Patrol a house and remember it, for a while.
 
@@ -78,7 +89,7 @@ def lived_in(seed: int, *, frames: int | None) -> Iterator[Lived]:
         frames: The patrol ends after so many.
     """
     simulation = Simulation(seed)
-    with TemporaryDirectory() as folder, Memory.open(Path(folder) / "house.rmem") as memory:
+    with new_memory() as memory:
         for frame in islice(simulation.patrol(), frames):
             memory.observe(frame.observation())
         house = simulation.house

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +13,7 @@ from robomem.memory import Memory
 from robomem.spatial.keyframes import needs_keyframe
 from robomem.spatial.slam import Loop
 from robomem.types import Keyframe, Observation
-from robomem_sim.bench_spatial.houses import Stopwatch, patrol_frames
+from robomem_sim.bench_spatial.houses import Stopwatch, new_memory, patrol_frames
 from robomem_sim.drift import Drift, drifted
 
 PATROLS = 2
@@ -165,10 +163,7 @@ def _driven_on(one: Sequence[Observation], other: Sequence[Observation]) -> Iter
 
 @contextmanager
 def _remembered(observations: Iterable[Observation]) -> Iterator[Memory]:
-    with (
-        TemporaryDirectory() as folder,
-        Memory.open(Path(folder) / "drive.rmem", config=PATH_ONLY) as memory,
-    ):
+    with new_memory(PATH_ONLY) as memory:
         for observation in observations:
             memory.observe(observation)
         yield memory

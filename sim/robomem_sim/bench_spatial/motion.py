@@ -10,10 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from robomem.config import Config, MotionConfig, SpatialConfig
 from robomem.eval.voxels import Codes
-from robomem.geometry import Depth, back_project
-from robomem.spatial.dynamics import MotionFilter, Track
-from robomem.spatial.octree import MapDelta, Octree
+from robomem.geometry import back_project
+from robomem.spatial import scan_log
+from robomem.spatial.dynamics import Track
+from robomem.spatial.octree import Octree
+from robomem.spatial.scan_splitter import ScanSplitter
 from robomem_sim.bench_spatial.houses import (
     Stopwatch,
     Times,
@@ -26,7 +29,6 @@ from robomem_sim.house import NOTHING
 from robomem_sim.people import PeopleSettings
 from robomem_sim.run import Frame, SimulationSettings
 
-VOXEL_M, RANGE_M = 0.05, 5.0
 SURE_LOOKS = 3  # a track that was seen less often is not counted
 
 Pixels = NDArray[np.bool_]
@@ -98,8 +100,9 @@ def measure_motion(seed: int, *, people: int, frames: int | None) -> Motion:
     """
     crowded = list(crowded_frames(seed, people=people, frames=frames))
     without = list(patrol_frames(seed, frames=frames))
-    apart, plain, alone = map_apart(crowded), map_plainly(crowded), map_apart(without)
-    expected = occupied_voxels(map_plainly(without).octree)
+    apart, plain = map_frames(crowded, is_split=True), map_frames(crowded, is_split=False)
+    alone = map_frames(without, is_split=True)
+    expected = occupied_voxels(map_frames(without, is_split=False).octree)
     scores = [_score(f, mask) for f, mask in zip(crowded, apart.masks, strict=True)]
     right, wrong, missed = np.sum(scores, axis=0).tolist()
     return Motion(
@@ -126,47 +129,23 @@ def crowded_frames(seed: int, *, people: int, frames: int | None) -> Iterator[Fr
             yield frame
 
 
-def map_plainly(frames: Iterable[Frame]) -> Mapped:
-    """Take all that is seen for structure."""
-    octree, watch = Octree(VOXEL_M), Stopwatch()
+def map_frames(frames: Iterable[Frame], *, is_split: bool) -> Mapped:
+    """Map frames as a memory does, with what moves apart or with all that is seen taken for structure."""
+    config = Config(motion=MotionConfig(is_split=is_split))
+    octree, splitter = Octree(config.spatial.voxel_size_m), ScanSplitter(config)
+    watch, masks, tracks = Stopwatch(), [], []
     for frame in frames:
+        scan, T_map_cam = scan_log.measured(frame.observation()), frame.T_map_cam
         with watch.timing():
-            octree.add(_traced(octree, frame, frame.depth_m), stamp_ns=frame.stamp_ns)
-    return Mapped(octree, [], [], watch.times())
-
-
-def map_apart(frames: Iterable[Frame]) -> Mapped:
-    """Take what stands for structure, and what moves apart."""
-    octree, motion_filter, watch = Octree(VOXEL_M), MotionFilter(VOXEL_M), Stopwatch()
-    masks, tracks = [], []
-    for frame in frames:
-        with watch.timing():
-            split = motion_filter.split_depth(
-                frame.depth_m, K=frame.K, T_map_cam=frame.T_map_cam, max_range_m=RANGE_M
-            )
-            delta = _delta(octree, frame, split.is_moving)
-            motion = motion_filter.learn(split, delta, stamp_ns=frame.stamp_ns)
-            octree.add(delta, stamp_ns=frame.stamp_ns)
-        masks.append(split.is_moving)
-        tracks.append(motion.tracks)
+            scan, splits = splitter.split(scan, T_map_cam, stamp_ns=frame.stamp_ns)
+            deltas = list(scan_log.trace(octree.scanner, scan, T_map_cam, config.spatial))
+            splitter.learn(splits, deltas[: len(splits)], stamp_ns=frame.stamp_ns)
+            for delta in deltas:
+                octree.add(delta, stamp_ns=frame.stamp_ns)
+        moving = scan.moving_depth_m
+        masks.append(np.zeros(frame.depth_m.shape, np.bool_) if moving is None else moving > 0)
+        tracks.append(tuple(t for t in splitter.tracks() if t.last_seen_ns == frame.stamp_ns))
     return Mapped(octree, masks, tracks, watch.times())
-
-
-def _delta(octree: Octree, frame: Frame, is_moving: Pixels) -> MapDelta:
-    """Return what a frame says of the map: what moves clears the space before it, and hits nothing."""
-    still, moving = (
-        _traced(octree, frame, np.where(part, frame.depth_m, np.float32(np.nan)))
-        for part in (~is_moving, is_moving)
-    )
-    return still.with_passes_of(moving)
-
-
-def _traced(octree: Octree, frame: Frame, depth_m: Depth) -> MapDelta:
-    if not (depth_m > 0).any():
-        return MapDelta(np.empty(0, np.int64), *np.empty((2, 0, 8), np.uint64))
-    return octree.scanner.trace_depth(
-        depth_m, K=frame.K, T_map_cam=frame.T_map_cam, max_range_m=RANGE_M
-    )
 
 
 def _ghosts(octree: Octree, expected: Codes) -> Ghosts:
@@ -179,7 +158,7 @@ def _score(frame: Frame, mask: Pixels) -> tuple[int, int, int]:
     """Return how many pixels in range are rightly, wrongly, and wrongly not held for moving."""
     crowd = frame.truth.crowd
     ranges_m = np.linalg.norm(back_project(frame.depth_m, frame.K), axis=1).reshape(mask.shape)
-    is_near = ranges_m <= RANGE_M  # NaN is not
+    is_near = ranges_m <= SpatialConfig().max_range_m  # NaN is not
     walking = [person.person_id for person in crowd.people if person.still_s == 0]
     is_walking = np.isin(crowd.person_ids, walking) & is_near
     is_nobody = (crowd.person_ids == NOTHING) & is_near

@@ -14,9 +14,9 @@ from robomem.geometry import Points
 from robomem.memory import Memory
 from robomem.spatial.octree import OccupancyGrid, Octree
 from robomem.spatial.topology.regions import Region
-from robomem_sim.bench_spatial.correction import drive_through, new_memory, observe
-from robomem_sim.bench_spatial.houses import Lived, lived_in
-from robomem_sim.bench_spatial.motion import SURE_LOOKS, crowded_frames, map_apart
+from robomem_sim.bench_spatial.correction import drive_through, observe
+from robomem_sim.bench_spatial.houses import Lived, lived_in, new_memory
+from robomem_sim.bench_spatial.motion import SURE_LOOKS, crowded_frames, map_frames
 from robomem_sim.house import House
 from robomem_sim.run import Frame, Simulation
 
@@ -51,11 +51,18 @@ def draw_pictures(folder: Path, *, seed: int, people: int = 3, frames: int | Non
         MissingExtraError: matplotlib is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _paper(House(seed), ("",))  # better now than in minutes
     with lived_in(seed, frames=frames) as lived:
         draw_rooms(lived, folder / "rooms.png")
     draw_correction(seed, folder / "correction.png", frames=frames)
     draw_motion(seed, folder / "motion.png", people=people, frames=frames)
+
+
+def check_matplotlib() -> None:
+    """Raise MissingExtraError where matplotlib is not installed."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as err:
+        raise MissingExtraError("drawing needs matplotlib: pip install 'robomem[viz]'") from err
 
 
 def draw_rooms(lived: Lived, file: Path) -> None:
@@ -96,7 +103,7 @@ def draw_correction(seed: int, file: Path, *, frames: int | None = None) -> None
 def draw_motion(seed: int, file: Path, *, people: int = 3, frames: int | None = None) -> None:
     """Draw the map of a house in which people walk, and beside it how they walked."""
     crowd = list(crowded_frames(seed, people=people, frames=frames))
-    mapped = map_apart(crowd)
+    mapped = map_frames(crowd, is_split=True)
     titles = ("Structure: what stands", "Motion: who walked, for a minute")
     figure, (still, moving) = _paper(House(seed), titles)
     _draw_grid(still, mapped.octree)
@@ -125,11 +132,10 @@ def _paper(
     house: House, titles: Sequence[str], *, border_m: float = BORDER_M
 ) -> "tuple[Figure, Panel]":
     """Return a figure with a panel for each title, each as large as the house, with a scale."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as err:
-        raise MissingExtraError("drawing needs matplotlib: pip install 'robomem[viz]'") from err
+    check_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     o = house.outline.grown(border_m)
     height_in = PANEL_IN * (o.y_max - o.y_min) / (o.x_max - o.x_min)
     size = PANEL_IN * len(titles), height_in + BELOW_IN + ABOVE_IN

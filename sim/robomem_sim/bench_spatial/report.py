@@ -32,6 +32,7 @@ class Settings:
         ways_compared: Of these, with Dijkstra's.
         buildings: Whose graphs are searched.
         data: A folder with these graphs, and with pose graphs.
+        pictures: A folder to draw into.
     """
 
     seed: int = 0
@@ -47,6 +48,7 @@ class Settings:
     ways_compared: int = 60
     buildings: int | None = None
     data: str | None = None
+    pictures: str | None = None
 
     def __post_init__(self) -> None:
         if self.seed < 0:
