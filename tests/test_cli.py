@@ -188,7 +188,9 @@ def test_doctor_finds_a_working_core(cli):
     assert done.returncode == 0
     assert "the core works" in done.stdout
     assert told["is_well"]
-    assert {"numpy", "numba jit", "sqlite", "viz", "ROS 2"} <= {f["name"] for f in told["findings"]}
+    assert {"numpy", "numba jit", "sqlite", "viz", "slam", "ROS 2"} <= {
+        f["name"] for f in told["findings"]
+    }
 
 
 def test_doctor_fails_when_the_core_is_broken(cli, monkeypatch):

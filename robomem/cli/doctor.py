@@ -167,6 +167,7 @@ PROBES = (("numba jit", _probe_numba), ("sqlite", _probe_sqlite), ("time zones",
 EXTRAS = (
     ("viz", ("matplotlib",), "pictures of a memory", 'pip install "robomem[viz]"'),
     ("sim", ("trimesh", "embreex"), "the simulated house", 'pip install "robomem[sim]"'),
+    ("slam", ("gtsam", "small_gicp"), "loops of recordings", 'pip install "robomem[slam]"'),
     ("ROS 2", ("rclpy",), "the node; recordings need no ROS", "source /opt/ros/DISTRO/setup.bash"),
     ("messages", ("robomem_msgs",), "the interfaces of the node", "colcon build, in ros_ws/"),
 )
