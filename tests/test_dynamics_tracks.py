@@ -88,7 +88,7 @@ def test_news_come_once_when_it_is_sure_that_something_moves_and_when_it_is_gone
 
 
 def test_what_never_moved_is_no_news_until_it_settles():
-    tracker = Tracker(TrackSettings(settle_s=2.0))
+    tracker = Tracker(TrackSettings(settle_s=20.0, rest_s=2.0))
 
     motions = _walk(tracker, np.zeros((15, 2)))
 

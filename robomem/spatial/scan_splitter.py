@@ -78,7 +78,7 @@ class ScanSplitter:
             free_after_s=c.free_after_s,
             remember_s=c.remember_s,
             motion=MotionSettings(noise=Noise(floor_m=c.noise_m, per_m2=c.noise_per_m2)),
-            tracking=TrackSettings(settle_s=c.settle_s, history_s=c.history_s),
+            tracking=TrackSettings(settle_s=c.settle_s, rest_s=c.rest_s, history_s=c.history_s),
         )
 
 

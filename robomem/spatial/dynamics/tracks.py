@@ -48,6 +48,7 @@ class TrackSettings:
         position_m: Standard deviation of a cluster's centre: of a body one side shows, or half.
         still_m: A body that stays this near to a place stands there.
         settle_s: What stands so long becomes structure.
+        rest_s: What was never seen to move does so after this long: it was put there, or odometry drifted.
         gone_s: What is not seen for so long is gone.
         history_s: What was seen is kept so long,
         history_bytes: and while it takes no more than this.
@@ -57,13 +58,14 @@ class TrackSettings:
     position_m: float = 0.12
     still_m: float = 0.3
     settle_s: float = 6.0
+    rest_s: float = 1.5
     gone_s: float = 1.0
     history_s: float = 60.0
     history_bytes: int = 4 << 20
 
     def __post_init__(self) -> None:
         sizes = (
-            self.acceleration_m_s2, self.position_m, self.still_m, self.settle_s, self.gone_s,
+            self.acceleration_m_s2, self.position_m, self.still_m, self.settle_s, self.rest_s, self.gone_s,
             self.history_s, self.history_bytes,
         )  # fmt: skip
         if not all(0 < size < np.inf for size in sizes):
@@ -167,7 +169,10 @@ class Tracker:
         targets = self._match(clusters)
         news = [News(NewsKind.APPEARED, t.track()) for t in targets if t.has_just_moved]
         for target in targets:
-            if self._now_ns - target.still_since_ns >= self._settings.settle_s * 1e9:
+            patience_s = self._settings.settle_s
+            if not target.is_sure:
+                patience_s = min(patience_s, self._settings.rest_s)
+            if self._now_ns - target.still_since_ns >= patience_s * 1e9:
                 target.state = TrackState.SETTLED
                 news.append(News(NewsKind.SETTLED, target.track()))
         news += [News(NewsKind.PASSED, t.track()) for t in self._lose() if t.is_sure]
