@@ -30,7 +30,7 @@ from robomem.geometry import pose, rotation_from_yaw
 from robomem.spatial.slam import Edge, EdgeKind, PoseGraph, write_g2o
 
 TINY = Settings(
-    corrections=1, loops=2, houses=1, crowds=1, people=3, frames=100, routes=8, queries=8, ways=20,
+    corrections=1, loops=2, houses=1, crowds=1, people=3, frames=100, house_frames=100, routes=8, queries=8, ways=20,
     ways_compared=10,
 )  # fmt: skip
 NOTHING = Settings(corrections=0, loops=0, houses=0, crowds=0)
@@ -233,7 +233,7 @@ def test_without_what_it_needs_it_stops_before_it_begins(monkeypatch, tmp_path, 
 
 def test_the_pictures_are_drawn(tmp_path):
     pytest.importorskip("matplotlib")
-    settings = dataclasses.replace(NOTHING, seed=1, frames=40, pictures=str(tmp_path / "new"))
+    settings = dataclasses.replace(NOTHING, seed=1, house_frames=40, pictures=str(tmp_path / "new"))
 
     bench.measure_spatial(settings)
 

@@ -134,7 +134,7 @@ class _Run:
         for seed in settings.seeds(settings.houses):
             with ExitStack() as stack:
                 with self._part("patrols"):
-                    lived = stack.enter_context(lived_in(seed, frames=settings.frames))
+                    lived = stack.enter_context(lived_in(seed, frames=settings.house_frames))
                 with self._part("rooms and routes"):
                     rooms.append(measure_rooms(lived, routes=settings.routes))
                 with self._part("views"):
@@ -183,7 +183,7 @@ class _Run:
         s = self._settings
         if s.pictures is not None:
             with self._part("pictures"):
-                draw_pictures(Path(s.pictures), seed=s.seed, people=s.people, frames=s.frames)
+                draw_pictures(Path(s.pictures), seed=s.seed, people=s.people, frames=s.house_frames)
 
     def _has(self, name: str) -> bool:
         """Tell whether a data set is there, or note why it is not measured."""

@@ -25,7 +25,8 @@ class Settings:
         houses: Houses whose rooms, routes and views are asked for.
         crowds: Houses with people.
         people: In each.
-        frames: Of a patrol, at most.
+        frames: Of each drive, at most: where all of a house need not be seen,
+        house_frames: and where rooms, routes and views are asked for.
         routes: Asked for in each house.
         queries: Of views, the same.
         ways: Through the streets.
@@ -42,6 +43,7 @@ class Settings:
     crowds: int = 4
     people: int = 3
     frames: int | None = None
+    house_frames: int | None = None
     routes: int = 40
     queries: int = 40
     ways: int = 500
@@ -62,7 +64,7 @@ class Settings:
 
 
 QUICK = Settings(
-    corrections=1, loops=2, houses=1, crowds=1, routes=15, queries=20, ways=100, ways_compared=10,
+    corrections=1, loops=2, houses=1, crowds=1, frames=350, routes=15, queries=20, ways=100, ways_compared=10,
     buildings=5,
 )  # fmt: skip
 
