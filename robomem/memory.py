@@ -9,9 +9,8 @@ forget    erase, for good
 """
 
 import hashlib
-import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from robomem.ask import compose, grammar
 from robomem.ask.recall import Recaller
 from robomem.config import Config
-from robomem.errors import ConfigError, QueryError, Reason, StoreReadOnlyError
+from robomem.errors import ConfigError, QueryError, Reason
 from robomem.forgetting import Forgetter
 from robomem.geometry import Depth, Points
 from robomem.observer import Observer
@@ -34,6 +33,7 @@ from robomem.spatial.stored_map import StoredMap
 from robomem.spatial.stored_views import StoredViews
 from robomem.spatial.trajectory import from_odometry, poses_on_path
 from robomem.store import folder
+from robomem.store.access import Access
 from robomem.store.images import ImageFiles
 from robomem.store.records import Records
 from robomem.store.rows import keyframe_of
@@ -71,11 +71,12 @@ class Memory:
         self.path = path
         self.config = config
         self._writer_lock = writer_lock
-        self._thread_lock = threading.RLock()
         self._images = ImageFiles(path / "images")
         self._records = Records(
             path / "records.sqlite", is_writer=writer_lock is not None, sync=config.store.sync
         )
+        self._access = Access(self._records, path, is_writer=writer_lock is not None)
+        self._access.on_rollback(self._renew_observer)
         self._recaller = Recaller(self._records, config.ask.near_radius_m)
         self._observer: Observer | None = None
         self._until_checkpoint = config.store.checkpoint_observations
@@ -85,7 +86,7 @@ class Memory:
             self._views = StoredViews(self._records, config.spatial)
             self._forgetter = Forgetter(self._records, self._images, self._scans)
             self._follower = MapFollower(
-                self._records, self._map, self._scans, lock=self._thread_lock, config=config
+                self._records, self._map, self._scans, lock=self._access.lock, config=config
             )
             self._floors = Floors(path / "floor.npz", self._map, config.route)
             if self.is_writer:
@@ -141,7 +142,7 @@ class Memory:
         Returns:
             The keyframe it hangs on, or the reason it was rejected for; rejections are counted.
         """
-        with self._thread_lock:
+        with self._access.lock:
             self._map.refresh()
             with self._writing() as observer:
                 receipt = observer.take_in(observation)
@@ -254,13 +255,13 @@ class Memory:
 
         What moves clears the space before it and does not go into the map; see `config.motion`.
         """
-        with self._thread_lock:
+        with self._access.lock:
             return () if self._observer is None else self._observer.tracks()
 
     @property
     def map(self) -> "Octree":
         """The octree, with all that was acknowledged; do not keep it, ask for it again."""
-        with self._thread_lock:
+        with self._access.lock:
             self._map.refresh()
             return self._map.octree
 
@@ -298,7 +299,7 @@ class Memory:
         goal_x, goal_y, *_ = goal_map
         if not abs(z) <= self.config.intake.max_coordinate_m:  # nor NaN
             raise QueryError(f"the floor is at a height within the map's bounds, got {z}")
-        with self._thread_lock:
+        with self._access.lock:
             self._map.refresh()
             return self._floors.route(
                 (x, y),
@@ -317,7 +318,7 @@ class Memory:
         Args:
             floor_m: Height in map, by default `route.floor_m`.
         """
-        with self._thread_lock:
+        with self._access.lock:
             self._map.refresh()
             floor_m = self.config.route.floor_m if floor_m is None else float(floor_m)
             return self._floors.at(floor_m, driven_map=self._driven())
@@ -428,7 +429,7 @@ class Memory:
             entity_ids: The things; ids that are not there are passed over.
             event_ids: Single events, such as something that was told.
         """
-        with self._thread_lock:
+        with self._access.lock:
             with self._writing():
                 count = self._forgetter.erase(entity_ids, event_ids)
             self._forgetter.finish()
@@ -477,7 +478,7 @@ class Memory:
 
     def checkpoint(self) -> None:
         """Write the map's changed bricks to a brick file; a writer does so by itself now and then."""
-        with self._thread_lock:
+        with self._access.lock:
             self._map.checkpoint()
             self._floors.save()
             self._until_checkpoint = self.config.store.checkpoint_observations
@@ -494,7 +495,7 @@ class Memory:
             self._close()
 
     def _close(self) -> None:
-        with self._thread_lock:
+        with self._access.lock:
             if self._writer_lock is not None and not self._writer_lock.closed:
                 self.checkpoint()
                 self._writer_lock.close()
@@ -530,23 +531,18 @@ class Memory:
     def _new_observer(self, *, anew: bool = False) -> Observer:
         return Observer(self._records, self._map, self._images, self.config, anew=anew)
 
+    def _renew_observer(self) -> None:
+        self._observer = self._new_observer()
+
     @contextmanager
     def _writing(self) -> Iterator[Observer]:
         """Do everything inside in one transaction; on any error as if nothing had happened."""
-        if self._observer is None:
-            raise StoreReadOnlyError(f"{self.path} was opened for reading: open it with mode='w'")
-        with self._thread_lock:
-            try:
-                with self._records.transaction():
-                    yield self._observer
-            except BaseException:
-                self._observer = self._new_observer()
-                raise
+        with self._access.writing():
+            assert self._observer is not None, "a writer has one"
+            yield self._observer
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        with self._thread_lock, self._records.snapshot():
-            yield
+    def _reading(self) -> AbstractContextManager[object]:
+        return self._access.reading()
 
 
 def _settle(path: Path, config: Config | None) -> Config:

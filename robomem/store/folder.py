@@ -27,7 +27,7 @@ from robomem.errors import (
 )
 
 FORMAT = "rmem"
-SCHEMA = 2
+SCHEMA = 3
 MANIFEST = "robomem.json"
 LOCK = "writer.lock"
 

@@ -1,0 +1,1 @@
+"""Which memories may steer the robot: where each came from, and who agrees."""
