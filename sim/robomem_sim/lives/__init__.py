@@ -1,0 +1,52 @@
+"""Lives of household robots with their truth, without images: days and months in seconds.
+
+    life = live(seed=0, days=1.0)
+    for moment in life.moments: ...        # looks (Observation) and words (Happening), in order
+    ask_about(life, rng, count=100)        # questions with their true answers
+
+home       rooms, furniture, people, things            start here
+world      where people and things truly are
+robot      what the robot does and logs: moments, phrases, talk
+truth      a life, and what truly was
+questions  what may be asked of it
+encoder    texts and looks to embeddings
+"""
+
+import numpy as np
+
+from robomem_sim.lives.encoder import ConceptEncoder
+from robomem_sim.lives.home import draw_home
+from robomem_sim.lives.moments import Look, Moment, Voice, Words
+from robomem_sim.lives.robot import Robot, Senses
+from robomem_sim.lives.truth import Claim, Deed, Glimpse, Life, Segment, Told
+from robomem_sim.lives.world import World
+
+__all__ = [
+    "Claim", "ConceptEncoder", "Deed", "Glimpse", "Life", "Look", "Moment", "Segment", "Senses", "Told", "Voice",
+    "Words", "live",
+]  # fmt: skip
+
+
+def live(seed: int, *, days: float = 1.0, senses: Senses | None = None) -> Life:
+    """Live some days.
+
+    Args:
+        seed: Of the household, its people's habits, and all chance.
+        days: How long, from midnight of a Monday.
+        senses: How well the robot sees.
+    """
+    home_rng, world_rng, robot_rng = np.random.default_rng(seed).spawn(3)
+    world = World(draw_home(home_rng), world_rng, days=days)
+    robot = Robot(world, senses or Senses(), robot_rng)
+    robot.live()
+    log = robot.log
+    return Life(
+        seed=seed,
+        world=world,
+        moments=tuple(log.moments),
+        segments=tuple(log.segments),
+        glimpses=tuple(log.glimpses),
+        told=tuple(log.told),
+        claims=robot.talk.claims,
+        deeds=tuple(log.deeds),
+    )

@@ -1,0 +1,113 @@
+"""What a robot logs of its life, one moment after the other: looks at things, and words."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robomem.geometry import Pose, inverse, pose, rotation_from_yaw, transform
+from robomem.types import Detection, Observation
+from robomem_sim.lives.encoder import ConceptEncoder
+from robomem_sim.lives.home import EYE_M, Vector
+
+IMAGE_PX = 480, 640  # height and width
+F_PX = 640 / 2 / np.tan(np.deg2rad(60))  # 120 degrees across
+K = np.array([[F_PX, 0, 319.5], [0, F_PX, 239.5], [0, 0, 1]])
+# The camera looks ahead: x of the optical frame is right, y down, z forward (REP 103).
+T_BASE_CAM = pose(np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]]), (0.0, 0.0, EYE_M))
+
+
+class Voice(StrEnum):
+    """What words are: values of `robomem.types.EventKind`."""
+
+    OBSERVED = "observed"  # a caption
+    TOLD = "told"
+    ACTED = "acted"
+    OUTCOME = "outcome"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """One detection: what it is called, where it seems to be, and which thing it truly is (None: none is there)."""
+
+    label: str
+    p_cam: Vector
+    score: float
+    thing_id: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One image: what a detector saw in it. It has no depth: the detector says where things are."""
+
+    stamp_ns: int
+    T_map_base: Pose
+    room: str
+    seen: tuple[Seen, ...]
+
+    @property
+    def T_map_cam(self) -> Pose:
+        """Pose of the optical frame in map, (4, 4)."""
+        return self.T_map_base @ T_BASE_CAM
+
+    def observation(self, encoder: ConceptEncoder | None = None) -> Observation:
+        """Return what a memory is told; with an encoder, also what the things look like."""
+        detections = tuple(
+            Detection(
+                label=seen.label,
+                score=seen.score,
+                p_cam=seen.p_cam,
+                embedding=None if encoder is None else self._appearance(seen, encoder),
+            )
+            for seen in self.seen
+        )
+        return Observation(
+            stamp_ns=self.stamp_ns, T_map_cam=self.T_map_cam, K=K, detections=detections
+        )
+
+    def _appearance(self, seen: Seen, encoder: ConceptEncoder) -> NDArray[np.float32]:
+        thing_id = -1 if seen.thing_id is None else seen.thing_id
+        return encoder.look(seen.label, thing_id, self.stamp_ns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """Something to remember that is no image.
+
+    Attributes:
+        stamp_ns: When.
+        voice: What it is.
+        text: The words.
+        source: Who said it: a person, or the robot.
+        room: Where the robot was,
+        T_map_base: and its pose, (4, 4).
+        label: The one thing that it is about, None where it is about none or many.
+        p_map: Where that thing is said to be.
+    """
+
+    stamp_ns: int
+    voice: Voice
+    text: str
+    source: str
+    room: str
+    T_map_base: Pose
+    label: str | None = None
+    p_map: Vector | None = None
+
+
+Moment = Look | Words
+
+
+def base_at(x: float, y: float, yaw_rad: float) -> Pose:
+    """Return the pose of a robot on the floor."""
+    return pose(rotation_from_yaw(yaw_rad), (x, y, 0.0))
+
+
+def in_view(T_map_base: Pose, p_map: NDArray[np.float64], *, range_m: float) -> NDArray[np.bool_]:
+    """Tell which points (N, 3) in map are in the image, and near enough."""
+    x, y, z = transform(inverse(T_map_base @ T_BASE_CAM), p_map).T
+    height, width = IMAGE_PX
+    ahead = np.maximum(z, 1e-9)
+    is_inside = (abs(x / ahead) < width / 2 / F_PX) & (abs(y / ahead) < height / 2 / F_PX)
+    return np.asarray((z > 0.1) & is_inside & (np.sqrt(x**2 + y**2 + z**2) < range_m))

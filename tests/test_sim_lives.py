@@ -1,0 +1,131 @@
+"""Generated lives: the same for the same seed, true to themselves, and such that a memory can take them in."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from robomem_sim.lives import ConceptEncoder, Look, Voice, Words, live
+from robomem_sim.lives.home import ABSENT, THINGS
+from robomem_sim.lives.talk import MISTAKEN, holds
+
+from robomem.geometry import transform
+from robomem.memory import Memory
+
+
+@pytest.fixture(scope="module")
+def week():
+    return live(5, days=7.0)
+
+
+def told_of(life):
+    return [
+        (type(m).__name__, m.stamp_ns, getattr(m, "text", ""), m.T_map_base.tobytes())
+        for m in life.moments
+    ]
+
+
+def test_a_life_is_its_seed():
+    assert told_of(live(3)) == told_of(live(3))
+    assert told_of(live(3)) != told_of(live(4))
+
+
+def test_moments_are_in_order_and_no_two_at_once(week):
+    stamps = [moment.stamp_ns for moment in week.moments]
+
+    assert (np.diff(stamps) > 0).all()
+
+
+def test_a_thing_is_somewhere_at_every_moment_and_apart_from_others(week):
+    for thing in week.home.things:
+        stays = week.world.stays(thing.thing_id)
+
+        assert stays[0].since_ns == week.world.start_ns
+        assert stays[-1].until_ns == week.world.end_ns
+        assert all(a.until_ns == b.since_ns for a, b in pairwise(stays))
+        assert all(s.spot is None or s.spot.name in thing.spots for s in stays)
+
+
+def test_a_detection_is_near_where_the_thing_truly_is(week):
+    off_m = [
+        np.linalg.norm(
+            transform(look.T_map_cam, seen.p_cam)
+            - week.world.stay(seen.thing_id, look.stamp_ns).p_map
+        )
+        for look in week.looks()
+        for seen in look.seen
+        if seen.thing_id is not None
+    ]
+
+    assert np.max(off_m) < 0.3
+    assert 0.05 < np.mean(off_m) < 0.08  # sqrt(8 / pi) of 4 cm
+
+
+def test_every_glimpse_was_a_detection(week):
+    seen = {
+        (s.thing_id, look.stamp_ns)
+        for look in week.looks()
+        for s in look.seen
+        if s.thing_id is not None
+    }
+
+    assert {(g.thing_id, g.stamp_ns) for g in week.glimpses} == seen
+
+
+def test_what_is_told_is_true_but_for_honest_mistakes(week):
+    wrong = [told for told in week.told if not told.is_true]
+
+    assert len(week.told) > 50
+    assert len(wrong) / len(week.told) == pytest.approx(MISTAKEN, abs=0.1)
+    for told in week.told:
+        if told.claim.relation == "is on":
+            thing = next(t for t in week.home.things if t.label == told.claim.subject)
+            spot = week.world.stay(thing.thing_id, told.stamp_ns).spot
+            assert told.is_true == (spot.name == told.claim.object)
+        else:
+            assert told.is_true == (told.claim in week.claims)
+            assert holds(told.claim, told.stamp_ns)
+
+
+def test_segments_follow_each_other_while_the_robot_is_awake(week):
+    for a, b in pairwise(week.segments):
+        assert a.start_ns < a.end_ns
+        assert b.start_ns == a.end_ns or b.start_ns - a.end_ns > 8 * 3600e9
+
+
+def test_what_nobody_has_is_never_mentioned(week):
+    assert not set(ABSENT) & {label for label, *_ in THINGS}
+    assert not any(word in w.text for w in week.words() for word in ABSENT)
+
+
+def test_what_means_the_same_is_near_and_what_does_not_is_far():
+    encoder = ConceptEncoder(0)
+    asked = encoder.encode("where is the red mug?")
+
+    same = float(asked @ encoder.encode("a red cup on the desk"))
+    kind = float(asked @ encoder.encode("a blue cup on the desk"))
+    other = float(asked @ encoder.encode("Ada is watching television"))
+    views = [encoder.look("red mug", 1, view) for view in (1, 2)]
+    twin = encoder.look("red mug", 2, 3)
+    assert same > kind > other + 0.1
+    assert abs(np.linalg.norm(asked) - 1) < 1e-5
+    assert views[0] @ views[1] > views[0] @ twin + 0.2
+
+
+def test_a_memory_takes_a_life_in(tmp_path):
+    life = live(1, days=0.35)
+    encoder = ConceptEncoder(0)
+
+    with Memory.open(tmp_path / "life.rmem") as memory:
+        receipts = [memory.observe(look.observation(encoder)) for look in life.looks()]
+        labels = {entity.label for entity in memory.entities()}
+
+    assert all(receipts)
+    assert len(labels & {thing.label for thing in life.home.things}) > 20
+
+
+def test_words_say_who_and_where(week):
+    told = [w for w in week.words() if w.voice is Voice.TOLD]
+
+    assert {w.source for w in told} <= set(week.home.people)
+    assert all(w.source == "robot" for w in week.words() if w.voice is not Voice.TOLD)
+    assert all(week.home.room(m.room) for m in week.moments if isinstance(m, Look | Words))
