@@ -15,9 +15,8 @@ from robomem.store.images import ImageFiles
 from robomem.store.records import Records
 from robomem.store.rows import EntityRow, keyframe_of
 
-CUT_RADIUS_M = (
-    0.25  # of what is cut out of scans around a thing, where it is not known to be larger
-)
+# Of what is cut out of scans around a thing, where it is not known to be larger.
+CUT_RADIUS_M = 0.25
 
 
 class Forgetter:

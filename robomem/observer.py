@@ -72,7 +72,12 @@ class Observer:
         self._tracker = self._new_tracker()
 
     def unite(self) -> None:
-        """Make one of things that a correction of keyframes has brought together; in a transaction."""
+        """Make one of things that a correction of keyframes has brought together; in a transaction.
+
+        What only seemed to have moved, for the robot was elsewhere than it believed, has not.
+        """
+        for entity_id in self._timeline.stood_still(within_m=self._config.semantic.gate_m):
+            self._tracker.stay(entity_id)
         for news in self._tracker.unite():
             assert news.absorbed_id is not None, "it was two"
             self._timeline.united(news.row, absorbed_id=news.absorbed_id)

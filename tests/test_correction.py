@@ -1,5 +1,7 @@
 """Keyframes move: what hangs on them goes along, and the map becomes what it would have been."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +13,7 @@ from robomem.geometry import inverse, pose, rotation_from_yaw
 from robomem.memory import Memory
 from robomem.spatial.correction import MapFollower
 from robomem.spatial.scan_log import ScanLog
-from robomem.types import Detection, Observation
+from robomem.types import Detection, EventKind, Observation
 from tests.worlds import NS, SHAPE, K, ball_observation, camera
 
 BALLS = {"red ball": (2.0, 0.0, 1.0), "cup": (3.0, 1.0, 1.2)}
@@ -215,6 +217,52 @@ def test_what_drift_made_two_is_one_again(tmp_path):
         np.testing.assert_allclose(ball.p_map, BALLS["red ball"], atol=0.05)
 
 
+def test_one_made_of_two_is_in_the_middle_of_all_sightings_of_both(tmp_path):
+    with Memory.open(tmp_path / "a.rmem", config=CONFIG) as memory:
+        seen_twice(memory, off_m=1.5)
+
+        memory.correct({memory.keyframes()[-1].keyframe_id: camera(y=0.2)})
+
+        (ball,) = memory.entities()
+        middle = np.array(BALLS["red ball"]) + np.array([0.0, 0.1, 0.0])
+        np.testing.assert_allclose(ball.p_map, middle, atol=0.01)
+
+
+def see_it_move(memory, *, off_m, ball=(2.0, 0.5, 1.0)):
+    """See a ball, and later where odometry is off and has it elsewhere."""
+    for start_s, y in ((1, 0.0), (60, off_m)):
+        for step in range(12):
+            seen = ball_observation((start_s + step) * NS, {"red ball": ball})
+            memory.observe(replace(seen, T_map_cam=camera(y=y)))
+
+
+def test_what_only_drift_moved_has_not_moved(tmp_path):
+    with Memory.open(tmp_path / "a.rmem", config=CONFIG) as memory:
+        see_it_move(memory, off_m=0.7)
+        before = [event.kind for event in memory.events()]
+
+        memory.correct({memory.keyframes()[-1].keyframe_id: camera()})
+
+        (ball,) = memory.entities()
+        assert before[-1] == EventKind.MOVED
+        assert EventKind.MOVED not in {event.kind for event in memory.events()}
+        np.testing.assert_allclose(ball.p_map, (2.0, 0.5, 1.0), atol=0.01)
+
+
+def test_what_truly_moved_still_has_after_a_correction(tmp_path):
+    shift = pose(np.eye(3), [0.3, 0.0, 0.0])
+    with Memory.open(tmp_path / "a.rmem", config=CONFIG) as memory:
+        see_it_move(memory, off_m=0.7)
+        before = memory.events()
+
+        memory.correct({k.keyframe_id: shift @ k.T_map_kf for k in memory.keyframes()})
+
+        assert [e.kind for e in memory.events()] == [e.kind for e in before]
+        np.testing.assert_allclose(
+            memory.events()[-1].p_from_map, before[-1].p_from_map + shift[:3, 3], atol=1e-9
+        )
+
+
 def test_two_that_were_seen_together_stay_two(tmp_path):
     with Memory.open(tmp_path / "a.rmem", config=CONFIG) as memory:
         for step in range(4):
@@ -233,6 +281,26 @@ def test_two_that_were_seen_together_stay_two(tmp_path):
         memory.correct({1: near @ camera()})
 
         assert len(memory.entities()) == 2
+
+
+def test_a_wall_that_seemed_to_move_stands_after_a_correction(tmp_path):
+    def look_twice(memory, first):
+        for step in range(38):
+            seen = ball_observation(NS + step * NS // 10, {})
+            memory.observe(replace(seen, T_map_cam=first if step < 30 else camera()))
+
+    far = camera(y=30.0)
+    with (
+        Memory.open(tmp_path / "a.rmem", config=CONFIG) as drifted,
+        Memory.open(tmp_path / "b.rmem", config=CONFIG) as true,
+    ):
+        look_twice(drifted, camera(x=0.8))  # so the wall, seen again, stands in free space
+        look_twice(true, far)
+
+        drifted.correct({1: far}, wait=True)
+
+        assert drifted.map.log_odds([4.0, 0.0, 1.0])[0] > 0
+        assert overlap(drifted, true) == [1, 1]
 
 
 # ---- paths and jumps ----------------------------------------------------------------------------

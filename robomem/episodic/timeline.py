@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from robomem.config import EpisodicConfig
+from robomem.geometry import transform
 from robomem.store.records import Records
 from robomem.store.rows import EntityRow, EventRow
-from robomem.types import EventKind, Keyframe
+from robomem.types import EventKind, Keyframe, Vector
 
 SIGHTING_KINDS = (EventKind.APPEARED, EventKind.SEEN, EventKind.MOVED)
 TEXTS = {
@@ -78,6 +81,26 @@ class Timeline:
         for entity_id in (row.entity_id, absorbed_id):
             self._current.pop(entity_id, None)
 
+    def stood_still(self, *, within_m: float) -> list[int]:
+        """Take back moves from one place to the same: it was the robot that was elsewhere. Returns what never moved."""
+        still_ids = []
+        for event in self._records.events.select("kind = ?", EventKind.MOVED):
+            step_m = np.linalg.norm(
+                self._place(event.keyframe_id, event.p_kf)
+                - self._place(event.from_keyframe_id, event.p_from_kf)
+            )
+            if step_m > within_m or event.entity_id is None:
+                continue
+            text = TEXTS[EventKind.SEEN].format(event.label)
+            self._records.events.save(
+                replace(
+                    event, kind=EventKind.SEEN, text=text, from_keyframe_id=None, p_from_kf=None
+                )
+            )
+            self._current.pop(event.entity_id, None)
+            still_ids.append(event.entity_id)
+        return still_ids
+
     def told(self, text: str, *, stamp_ns: int, source: str, keyframe: Keyframe | None) -> None:
         """Log what was told, findable by its words."""
         event = EventRow(
@@ -112,6 +135,12 @@ class Timeline:
             from_keyframe_id=None,
             p_from_kf=None,
         )
+
+    def _place(self, keyframe_id: int | None, p_kf: Vector | None) -> Vector:
+        row = None if keyframe_id is None else self._records.keyframes.get(keyframe_id)
+        assert row is not None, "what moved was seen before and after"
+        assert p_kf is not None
+        return transform(row.T_map_kf.reshape(4, 4), p_kf)
 
     def _begin(self, event: EventRow) -> None:
         self._records.events.save(event)

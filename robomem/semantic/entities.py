@@ -16,6 +16,7 @@ from robomem.semantic.association import Candidate, associate
 from robomem.semantic.lifting import Sighting
 from robomem.store.records import Records
 from robomem.store.rows import EntityRow, SightingRow
+from robomem.store.sightings import running_mean
 from robomem.types import EntityState, Keyframe, Vector
 
 
@@ -115,6 +116,22 @@ class EntityTracker:
                 )
         return news
 
+    def stay(self, entity_id: int) -> None:
+        """Take back that a thing moved: what was seen of it near where it is counts again."""
+        row = self._rows.get(entity_id)
+        if row is None:
+            return
+        for sighting in self._records.sightings.select("entity_id = ? AND count < 0", entity_id):
+            T_map_kf = self._keyframe_of(sighting.keyframe_id).T_map_kf
+            away_m = np.linalg.norm(transform(T_map_kf, sighting.p_kf) - self._p_map[entity_id])
+            if away_m <= self._config.gate_m:
+                self._records.sightings.save(replace(sighting, count=-sighting.count))
+        self._save(
+            replace(
+                row, p_kf=_hang(self._mean_place(entity_id), self._keyframe_of(row.keyframe_id))
+            )
+        )
+
     def _seen_by(self, row: EntityRow) -> set[int]:
         sightings = self._records.sightings.select("entity_id = ?", row.entity_id)
         return {sighting.keyframe_id for sighting in sightings}
@@ -122,18 +139,19 @@ class EntityTracker:
     def _unite(self, old: EntityRow, new: EntityRow) -> News:
         """Make one of two: the old one's name, the history of both."""
         last = max(old, new, key=lambda row: row.last_seen_ns)
+        for sighting in self._records.sightings.select("entity_id = ?", new.entity_id):
+            self._records.sightings.save(replace(sighting, entity_id=old.entity_id))
+        self._drop(new.entity_id)
         row = replace(
             last,
             entity_id=old.entity_id,
+            p_kf=_hang(self._mean_place(old.entity_id), self._keyframe_of(last.keyframe_id)),
             is_novel=old.is_novel,
             first_seen_ns=old.first_seen_ns,
             sightings=old.sightings + new.sightings,
             score_sum=old.score_sum + new.score_sum,
             seen_range_m=max(old.seen_range_m, new.seen_range_m),
         )
-        for sighting in self._records.sightings.select("entity_id = ?", new.entity_id):
-            self._records.sightings.save(replace(sighting, entity_id=old.entity_id))
-        self._drop(new.entity_id)
         self._save(row)
         return News(NewsKind.UNITED, row, absorbed_id=new.entity_id)
 
@@ -260,7 +278,7 @@ class EntityTracker:
         )
         sightings = self._records.sightings
         for elsewhere in sightings.select("entity_id = ?", old.entity_id):
-            sightings.save(replace(elsewhere, count=0))
+            sightings.save(replace(elsewhere, count=-abs(elsewhere.count)))
         for sighting in sightings.select("entity_id = ?", new.entity_id):
             sightings.save(replace(sighting, entity_id=old.entity_id))
         self._drop(new.entity_id)
@@ -284,7 +302,7 @@ class EntityTracker:
         """Add a sighting to what its keyframe saw of the thing."""
         p_kf = _hang(sighting.p_map, keyframe)
         row = self._records.sightings.get(entity_id, keyframe.keyframe_id)
-        if row is None:
+        if row is None or row.count < 0:
             row = SightingRow(entity_id, keyframe.keyframe_id, p_kf, 1)
         else:
             count = row.count + 1
@@ -295,6 +313,13 @@ class EntityTracker:
         del self._rows[entity_id], self._p_map[entity_id]
         self._records.entities.delete("entity_id = ?", entity_id)
         self._records.sightings.delete("entity_id = ?", entity_id)
+
+    def _mean_place(self, entity_id: int) -> Vector:
+        return running_mean(
+            self._records.sightings.select("entity_id = ?", entity_id),
+            pose_of=lambda keyframe_id: self._keyframe_of(keyframe_id).T_map_kf,
+            window=self._config.average_sightings,
+        )
 
     def _place(self, row: EntityRow) -> Vector:
         return transform(self._keyframe_of(row.keyframe_id).T_map_kf, row.p_kf)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,11 +20,13 @@ from robomem.config import Config
 from robomem.errors import DataError, QueryError, Reason
 from robomem.geometry import Pose, inverse, transform
 from robomem.spatial.scan_log import HIGHEST_WEIGHT, ScanLog, regions_of, trace
+from robomem.spatial.scan_splitter import ScanSplitter
 from robomem.spatial.stored_map import StoredMap
 from robomem.store.bricks import REGION_BITS
 from robomem.store.records import Records
 from robomem.store.rows import KeyframeRow, ScanRow, SightingRow
 from robomem.store.scans import KeptScan
+from robomem.store.sightings import running_mean
 from robomem.types import Vector
 
 if TYPE_CHECKING:
@@ -96,36 +99,27 @@ def _place_entities(
     after, moved = _poses(records), set(moved_ids)
     for entity in records.entities.select():
         sightings = records.sightings.select("entity_id = ? AND count > 0", entity.entity_id)
+        mean_in = partial(_mean_place, sightings, window=window)
         if moved.isdisjoint([entity.keyframe_id, *(s.keyframe_id for s in sightings)]):
             continue
         p_map = transform(before[entity.keyframe_id], entity.p_kf)
-        p_map = (
-            p_map
-            + _running_mean(sightings, after, window)
-            - _running_mean(sightings, before, window)
-        )
+        p_map = p_map + mean_in(after) - mean_in(before)
         p_kf = transform(inverse(after[entity.keyframe_id]), p_map)
         records.entities.save(replace(entity, p_kf=p_kf))
 
 
-def _running_mean(
-    sightings: Iterable[SightingRow], poses: Mapping[int, Pose], window: int
+def _mean_place(
+    sightings: Iterable[SightingRow], poses: Mapping[int, Pose], *, window: int
 ) -> Vector:
-    """Return the mean (3,) in map over about the last sightings, as the tracker takes it."""
-    mean, n = np.zeros(3), 0
-    for sighting in sightings:
-        p_map = transform(poses[sighting.keyframe_id], sighting.p_kf)
-        for _ in range(min(sighting.count, 8 * window)):
-            n = min(n + 1, window)
-            mean = mean + (p_map - mean) / n
-    return mean
+    return running_mean(sightings, pose_of=poses.__getitem__, window=window)
 
 
 class MapFollower:
     """Makes the map follow its keyframes, in a thread of its own; others take their turn between two scans.
 
-    It can be stopped at any time, and goes on where it matters when the memory is opened again: which
-    scans are elsewhere than in the map is on the disk.
+    What of a scan moves is decided anew, too: where poses drifted, walls seem to. It can be stopped at any time,
+    and goes on where it matters when the memory is opened again: which scans are elsewhere than in the map is
+    on the disk.
     """
 
     def __init__(
@@ -139,24 +133,29 @@ class MapFollower:
     ) -> None:
         self._records, self._map, self._scans = records, stored_map, scans
         self._lock, self._config = lock, config
-        self._stopping = threading.Event()
+        self._turn = threading.Lock()  # for the next three
+        self._is_wanted = False
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
+        self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Begin, unless it is at it: then it will see what is new before it ends."""
-        if self._thread is None or not self._thread.is_alive():
-            self._stopping.clear()
-            self._thread = threading.Thread(
-                target=self._run, name="robomem-correction", daemon=True
-            )
-            self._thread.start()
+        """Follow; a run that is at it will see what is new before it ends."""
+        with self._turn:
+            self._is_wanted = True
+            if self._thread is None:
+                self._stopping.clear()
+                self._thread = threading.Thread(
+                    target=self._run, name="robomem-correction", daemon=True
+                )
+                self._thread.start()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the map has followed; False when it has not by then. Raises what went wrong."""
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-            if self._thread.is_alive():
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout_s)
+            if thread.is_alive():
                 return False
         error, self._error = self._error, None
         if error is not None:
@@ -166,15 +165,25 @@ class MapFollower:
     def stop(self) -> None:
         """End after the scan at hand."""
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+        thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def _run(self) -> None:
-        try:
-            while not self._stopping.is_set() and self._follow():
-                pass
-        except Exception as err:  # it is raised where somebody waits
-            self._error = err
+        while self._goes_on():
+            try:
+                while not self._stopping.is_set() and self._follow():
+                    pass
+            except Exception as err:  # it is raised where somebody waits
+                self._error = err
+
+    def _goes_on(self) -> bool:
+        with self._turn:
+            goes_on = self._is_wanted and not self._stopping.is_set()
+            self._is_wanted = False
+            if not goes_on:
+                self._thread = None
+            return goes_on
 
     def _follow(self) -> bool:
         """Make anew what stale scans touch; False when there are none."""
@@ -184,19 +193,19 @@ class MapFollower:
         stale = [row for row in rows.values() if row.is_stale]
         if not stale:
             return False
-        octree = self._map.new_octree()
+        octree, splitter = self._map.new_octree(), ScanSplitter(self._config)
         moved = {row.scan_id: self._moved(row, poses, octree) for row in self._in_turn(stale)}
         if self._stopping.is_set():
             return False
         regions = _regions_of([*stale, *moved.values()])
         wanted = _touching((moved.get(row.scan_id, row) for row in rows.values()), regions)
         for row in self._in_turn(wanted):
-            self._add(row, regions, octree)
+            self._add(row, regions, octree, splitter)
         if self._stopping.is_set():
             return False
         with self._lock:
             for row in _touching(self._scans.rows("scan_id > ?", max(rows)), regions):
-                self._add(row, regions, octree)
+                self._add(row, regions, octree, splitter)
             frozen = np.array(self._records.frozen_regions(), np.int64)
             self._map.replace(
                 np.setdiff1d(regions, frozen), octree, also=lambda: self._note(moved.values())
@@ -213,30 +222,43 @@ class MapFollower:
         """Return the scan as it is where its keyframe is now."""
         T_map_cam = poses[row.keyframe_id] @ row.T_kf_cam.reshape(4, 4)
         row = replace(row, T_map_cam=T_map_cam.reshape(16), is_stale=False)
-        deltas = trace(octree.scanner, self._read(row), T_map_cam, self._config.spatial)
+        scan = self._read(row)
+        if scan is None:
+            return row
+        deltas = trace(octree.scanner, scan, T_map_cam, self._config.spatial)
         return replace(row, regions=regions_of(deltas))
 
-    def _add(self, row: ScanRow, regions: Keys, octree: "Octree") -> None:
-        """Fuse what a scan says of the regions."""
+    def _add(self, row: ScanRow, regions: Keys, octree: "Octree", splitter: ScanSplitter) -> None:
+        """Fuse what a scan says of the regions, apart from what moves by what all of them say."""
         scan, T_map_cam = self._read(row), row.T_map_cam.reshape(4, 4)
-        for delta in trace(octree.scanner, scan, T_map_cam, self._config.spatial):
+        if scan is None:
+            return
+        scan, splits = splitter.split(scan.whole, T_map_cam, stamp_ns=row.stamp_ns)
+        deltas = list(trace(octree.scanner, scan, T_map_cam, self._config.spatial))
+        splitter.learn(splits, deltas, stamp_ns=row.stamp_ns)
+        for delta in deltas:
             part = delta.select(np.isin(delta.keys >> REGION_BITS, regions))
             for _ in range(min(row.weight, HIGHEST_WEIGHT)):
                 octree.add(part, stamp_ns=row.stamp_ns)
         if len(scan.codes):
             octree.label_with(transform(T_map_cam, scan.named_cam), scan.codes)
 
-    def _read(self, row: ScanRow) -> KeptScan:
+    def _read(self, row: ScanRow) -> KeptScan | None:
         with self._lock:
             return self._scans.read(row)
 
     def _note(self, moved: Iterable[ScanRow]) -> None:
-        """Write down where the scans are in the map now, unless they were moved on meanwhile."""
+        """Write down where the scans are in the map now, unless they were moved on meanwhile, or let go."""
         poses = _poses(self._records)
         for row in moved:
+            kept = self._records.scans.get(row.scan_id)
+            if kept is None:
+                continue
             T_map_cam = poses[row.keyframe_id] @ row.T_kf_cam.reshape(4, 4)
             is_stale = not np.array_equal(T_map_cam.reshape(16), row.T_map_cam)
-            self._records.scans.save(replace(row, is_stale=is_stale))
+            self._records.scans.save(
+                replace(row, is_stale=is_stale, weight=kept.weight, data_bytes=kept.data_bytes)
+            )
 
 
 _NO_KEYS = np.empty(0, np.int64)

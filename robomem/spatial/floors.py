@@ -37,7 +37,6 @@ class Floors:
     def __init__(self, file: Path, stored_map: StoredMap, config: RouteConfig) -> None:
         self._file, self._map, self._config = file, stored_map, config
         self._floors: dict[int, tuple[TopologyGraph, int]] = {}  # with the version of the map
-        self._saved: TopologyGraph | None = None
 
     def at(self, floor_m: float, *, driven_map: Points) -> "TopologyGraph":
         """Return the topology of the floor at a height, as the map is now.

@@ -184,9 +184,7 @@ class ScanLog:
             weight=1,
             is_stale=False,
             regions=regions,
-            data_bytes=sum(
-                map(len, (data.depth, data.points, data.moving, data.named, data.codes))
-            ),
+            data_bytes=codec.size_bytes(data),
         )
         self._records.scans.save(row)
         self._records.scan_data.save(data)
@@ -196,19 +194,20 @@ class ScanLog:
         """Return kept scans in order."""
         return self._records.scans.select(where, *values)
 
-    def read(self, row: ScanRow) -> KeptScan:
-        """Return what a scan measured; raises StoreCorruptError."""
+    def read(self, row: ScanRow) -> KeptScan | None:
+        """Return what a scan measured, None where it is not kept any more; raises StoreCorruptError."""
         data = self._records.scan_data.get(row.scan_id)
-        assert data is not None, "a scan's data go with it"
-        return codec.unpack(data)
+        return None if data is None else codec.unpack(data)
 
     def cut_out(self, keyframe: Keyframe, boxes_map: list[Box]) -> None:
         """Take what lies in boxes out of the scans of a keyframe; in a transaction."""
         for row in self.rows("keyframe_id = ?", keyframe.keyframe_id):
+            data = self._records.scan_data.get(row.scan_id)
+            assert data is not None, "a scan's data go with it"
             T_map_cam = keyframe.T_map_kf @ row.T_kf_cam.reshape(4, 4)
-            scan = _without(self.read(row), T_map_cam, boxes_map)
-            data = codec.pack(row.scan_id, scan, max_range_m=self._range_m)
+            data = codec.repack(data, _without(codec.unpack(data), T_map_cam, boxes_map))
             self._records.scan_data.save(data)
+            self._records.scans.save(replace(row, data_bytes=codec.size_bytes(data)))
 
     def _last_of(self, source: str) -> ScanRow | None:
         rows = self.rows("scan_id = (SELECT max(scan_id) FROM scan WHERE source = ?)", source)

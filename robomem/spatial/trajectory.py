@@ -12,10 +12,8 @@ from robomem.store.rows import KeyframeRow
 
 MAX_GAP_NS = 2_000_000_000  # between two poses of a path for one in between to be known
 JUMP_M, JUMP_RAD = 0.1, 0.05  # less is jitter of the localisation
-STILL_M, STILL_RAD = (
-    0.01,
-    0.002,
-)  # a keyframe that a path moves by less stays: no voxel would change
+# A keyframe that a path moves by less stays: no voxel would change.
+STILL_M, STILL_RAD = 0.01, 0.002
 
 
 def poses_on_path(

@@ -99,7 +99,7 @@ class EventRow:
 class SightingRow:
     """Where one keyframe saw an entity: what a correction places anew, and `forget` must look at.
 
-    `p_kf` is the mean, (3,) metres, of `count` sightings; a count of 0 was at another place than now.
+    `p_kf` is the mean, (3,) metres, of `count` sightings; with a count below zero it was at another place than now.
     """
 
     entity_id: int

@@ -5,7 +5,7 @@ below zero.
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +43,39 @@ class KeptScan:
     named_cam: Points
     codes: NDArray[np.uint16]
 
+    @property
+    def whole(self) -> "KeptScan":
+        """The scan with what moves among the rest."""
+        depth_m, points_cam, moving_m = self.depth_m, self.points_cam, self.moving_depth_m
+        if depth_m is not None and moving_m is not None:
+            depth_m = np.where(np.isnan(moving_m), depth_m, moving_m)
+        if points_cam is not None and len(self.moving_cam):
+            points_cam = np.concatenate([points_cam, self.moving_cam])
+        return replace(
+            self,
+            depth_m=depth_m,
+            moving_depth_m=None,
+            points_cam=points_cam,
+            moving_cam=NO_POINTS,
+        )
+
 
 def pack(scan_id: int, scan: KeptScan, *, max_range_m: float) -> ScanDataRow:
     """Return a scan as a row."""
-    point_unit_m = BEYOND * max_range_m / HIGHEST
+    return _pack(scan_id, scan, point_unit_m=BEYOND * max_range_m / HIGHEST)
+
+
+def repack(row: ScanDataRow, scan: KeptScan) -> ScanDataRow:
+    """Return a row with another scan in the same units."""
+    return _pack(row.scan_id, scan, point_unit_m=row.point_unit_m)
+
+
+def size_bytes(row: ScanDataRow) -> int:
+    """Return how large it is."""
+    return sum(map(len, (row.depth, row.points, row.moving, row.named, row.codes)))
+
+
+def _pack(scan_id: int, scan: KeptScan, *, point_unit_m: float) -> ScanDataRow:
     depth_unit_m = max(CAMERA_UNIT_M, point_unit_m)
     points_cam = NO_POINTS if scan.points_cam is None else scan.points_cam
     return ScanDataRow(
