@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from robomem_sim.lives import ConceptEncoder, Look, Voice, Words, live
+from robomem_sim.lives import Asked, ConceptEncoder, Look, Voice, Words, ask_about, live
 from robomem_sim.lives.home import ABSENT, THINGS
 from robomem_sim.lives.talk import MISTAKEN, holds
 
@@ -129,3 +129,29 @@ def test_words_say_who_and_where(week):
     assert {w.source for w in told} <= set(week.home.people)
     assert all(w.source == "robot" for w in week.words() if w.voice is not Voice.TOLD)
     assert all(week.home.room(m.room) for m in week.moments if isinstance(m, Look | Words))
+
+
+def test_there_are_questions_of_every_kind_with_answers_but_for_what_never_was(week):
+    questions = ask_about(week, np.random.default_rng(0), each=4)
+
+    assert {q.asked for q in questions} == set(Asked)
+    assert len({q.words for q in questions}) == len(questions)
+    assert all((q.right is None) == (q.asked is Asked.NOTHING) for q in questions)
+
+
+def test_questions_are_the_same_for_the_same_seed(week):
+    drawn = [[q.words for q in ask_about(week, np.random.default_rng(7), each=3)] for _ in range(2)]
+
+    assert drawn[0] == drawn[1]
+
+
+def test_the_answer_to_where_is_the_place_of_the_last_detection(week):
+    for question in ask_about(week, np.random.default_rng(1), each=10, kinds=[Asked.WHERE]):
+        seen_map = [
+            transform(look.T_map_cam, seen.p_cam)
+            for look in week.looks()
+            for seen in look.seen
+            if seen.label == question.about and seen.thing_id is not None
+        ]
+
+        assert np.linalg.norm(seen_map[-1] - question.right.p_map) < 0.3
