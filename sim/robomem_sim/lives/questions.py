@@ -211,7 +211,7 @@ def _negation(life: Life, rng: Generator) -> Question | None:
     have = {
         glimpse.room
         for thing in life.home.things
-        if thing.label == noun or thing.noun == noun
+        if noun in (thing.label, thing.noun)
         if _is_known_here(life, thing)
         if (glimpse := life.last_glimpse(thing.thing_id))
     }
