@@ -56,6 +56,18 @@ def checked_embedding(embedding: ArrayLike) -> NDArray[np.float32]:
     return vector / np.float32(norm)
 
 
+def checked_text(text: str, name: str) -> str:
+    """Return a text that says something, single-spaced."""
+    if not isinstance(text, str):
+        raise FormatError(f"{name} is a text, got {text!r}", reason=Reason.TEXT_INVALID)
+    words = " ".join(text.split())
+    if not words or "\0" in words or not _is_unicode(words):
+        raise FormatError(
+            f"{name} is Unicode and not empty, got {text[:40]!r}", reason=Reason.TEXT_INVALID
+        )
+    return words
+
+
 def checked_depth(depth_m: ArrayLike) -> Depth:
     """Return a depth image (H, W) in metres with at least one valid pixel."""
     depth = np.asarray(depth_m)
@@ -109,3 +121,12 @@ def checked_color(color: ArrayLike) -> NDArray[np.uint8]:
             reason=Reason.IMAGE_CORRUPT,
         )
     return image
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether a text has no half of a surrogate pair: no file could keep it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -19,6 +19,10 @@ class IntakeConfig(_Section):
     """An observation may be this much older than the newest one of its source."""
     max_stamp_jump_s: PositiveFloat = 30 * 86400.0
     """A stamp further ahead is taken for corrupt, until the next one confirms it."""
+    max_log_regress_s: float = Field(default=600.0, ge=0)
+    """What is logged may be this much older: captions and outcomes come late."""
+    max_text_chars: PositiveInt = 10_000
+    """A longer text is rejected."""
     max_coordinate_m: PositiveFloat = 20_000.0
     """A pose farther from the origin of map is out of bounds."""
 
@@ -108,10 +112,26 @@ class SemanticConfig(_Section):
 
 
 class EpisodicConfig(_Section):
-    """When a sighting becomes another event."""
+    """When a sighting becomes another event, and how events are ranked; see `episodic.search`."""
 
     sighting_gap_s: PositiveFloat = 30.0
     """Seen again after this long is a new event."""
+    embedding_model: str | None = None
+    """What made the embeddings of the events; it cannot change once there is one."""
+    weight_similarity: PositiveFloat = 1.0
+    """What it means,"""
+    weight_text: PositiveFloat = 0.3
+    """the words in it,"""
+    weight_place: PositiveFloat = 0.3
+    """where"""
+    weight_time: PositiveFloat = 0.2
+    """and when it was."""
+    neighbours: int = Field(default=2, ge=0, le=16)
+    """So many events before and after a hit are of its episode,"""
+    neighbour_gap_s: PositiveFloat = 120.0
+    """no longer away than this,"""
+    neighbour_share: float = Field(default=0.7, gt=0, lt=1)
+    """and get this share of its score, the second of them the share of the share."""
 
 
 class IoConfig(_Section):

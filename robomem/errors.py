@@ -21,7 +21,7 @@ from typing import ClassVar
 
 
 class Reason(StrEnum):
-    """Why an observation was rejected; counted by this name in `robomem info`."""
+    """Why an observation or a happening was rejected; counted by this name in `robomem info`."""
 
     DEPTH_EMPTY = "depth_empty"
     DEPTH_SHAPE = "depth_shape"
@@ -38,6 +38,8 @@ class Reason(StrEnum):
     STAMP_BACKWARDS = "stamp_backwards"
     STAMP_INVALID = "stamp_invalid"
     STAMP_JUMP = "stamp_jump"
+    TEXT_INVALID = "text_invalid"
+    TEXT_LENGTH = "text_length"
     VALUE_INVALID = "value_invalid"
 
 

@@ -36,7 +36,6 @@ class Forgetter:
         events = [e for i in told_ids if (e := self._records.events.get(i)) is not None]
         for event in events:
             self._records.events.delete("event_id = ?", event.event_id)
-            self._records.drop_text(event.event_id)
         self._records.doom(digests)
         return len(wanted) + len(events)
 

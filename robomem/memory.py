@@ -1,6 +1,7 @@
 """The memory: one class that joins the parts. Read this page to understand the whole.
 
 observe   perceive: the map grows, things are recognised, events are logged
+log       what happened that is no image: captions, utterances, actions, outcomes
 recall    a typed query, answered from the records
 ask       the same in words
 route     a path through remembered free space
@@ -22,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from robomem.ask import compose, grammar
 from robomem.ask.recall import Recaller
 from robomem.config import Config
+from robomem.episodic.search import EventSearch
 from robomem.errors import ConfigError, QueryError, Reason
 from robomem.forgetting import Forgetter
 from robomem.geometry import Depth, Points
@@ -44,8 +46,10 @@ from robomem.types import (
     Entity,
     EntityState,
     Event,
+    Happening,
     Hit,
     Keyframe,
+    LogReceipt,
     MemoryInfo,
     Observation,
     Query,
@@ -77,6 +81,7 @@ class Memory:
         )
         self._access = Access(self._records, path, is_writer=writer_lock is not None)
         self._access.on_rollback(self._renew_observer)
+        self.event_search = EventSearch(self._access, config.episodic)
         self._recaller = Recaller(self._records, config.ask.near_radius_m)
         self._observer: Observer | None = None
         self._until_checkpoint = config.store.checkpoint_observations
@@ -153,6 +158,14 @@ class Memory:
             if self._until_checkpoint <= 0:
                 self.checkpoint()
             return receipt
+
+    def log(self, happenings: Iterable[Happening]) -> LogReceipt:
+        """Append what happened that is no image, all in one step; durable when this returns.
+
+        What is wrong among them is counted under the reason that the receipt names, and the rest is kept.
+        """
+        with self._writing() as observer:
+            return observer.log(happenings)
 
     def reject(
         self, reason: Reason, *, source: str = "robot", cursor: Cursor | None = None
@@ -269,9 +282,9 @@ class Memory:
     def span_ns(self) -> tuple[int, int] | None:
         """The first and the newest stamp, None while it is empty."""
         sources = self._records.sources.select()
-        if not sources:
-            return None
-        return min(s.first_stamp_ns for s in sources), max(s.last_stamp_ns for s in sources)
+        spans = [(s.first_stamp_ns, s.last_stamp_ns) for s in sources]
+        spans += [(c.first_stamp_ns, c.last_stamp_ns) for c in self._records.log_clocks.select()]
+        return (min(s[0] for s in spans), max(s[1] for s in spans)) if spans else None
 
     # ---- act --------------------------------------------------------------------------------------
 

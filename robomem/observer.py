@@ -12,15 +12,17 @@
 All of it runs inside one transaction of the caller; after a rollback, make a new observer.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from robomem.config import Config
+from robomem.episodic.event_log import EventLog
 from robomem.episodic.timeline import Timeline
 from robomem.errors import Reason
-from robomem.geometry import Pose
+from robomem.geometry import Pose, pose
 from robomem.perception import intake
 from robomem.semantic.absence import Look
 from robomem.semantic.entities import EntityTracker, Glance, News, NewsKind
@@ -33,7 +35,7 @@ from robomem.spatial.stored_views import StoredViews
 from robomem.store.images import ImageFiles
 from robomem.store.records import Records
 from robomem.store.rows import KeyframeRow, SourceRow, keyframe_of
-from robomem.types import Keyframe, Observation, Receipt, Vector
+from robomem.types import Happening, Keyframe, LogReceipt, Observation, Receipt, Vector
 
 if TYPE_CHECKING:
     from robomem.spatial.dynamics import Track
@@ -69,6 +71,7 @@ class Observer:
         self._keyframe = keyframe_of(last) if last else None
         self._is_anew = anew
         self._timeline = Timeline(records, config.episodic)
+        self._event_log = EventLog(records, config.intake, anchor=self._anchor_happening)
         self._tracker = self._new_tracker()
 
     def unite(self) -> None:
@@ -81,6 +84,10 @@ class Observer:
         for news in self._tracker.unite():
             assert news.absorbed_id is not None, "it was two"
             self._timeline.united(news.row, absorbed_id=news.absorbed_id)
+
+    def log(self, happenings: Iterable[Happening]) -> LogReceipt:
+        """Write down what happened that is no image, or count why it is rejected."""
+        return self._event_log.append(happenings)
 
     def tracks(self) -> "tuple[Track, ...]":
         """Return what moved lately."""
@@ -109,6 +116,8 @@ class Observer:
     def _judge(
         self, observation: Observation, source: SourceRow | None, T_map_cam: Pose | None
     ) -> Reason | None:
+        if len(observation.text or "") > self._config.intake.max_text_chars:
+            return Reason.TEXT_LENGTH
         if T_map_cam is not None and not (
             intake.is_in_bounds(T_map_cam, self._config.intake)
             and self._map.octree.scanner.can_reach(
@@ -163,6 +172,36 @@ class Observer:
         row = replace(row, until_ns=max(row.until_ns, stamp_ns))
         self._records.keyframes.save(row)
         return keyframe_of(row)
+
+    def _anchor_happening(self, happening: Happening) -> Keyframe | None:
+        """Hang a happening on a keyframe near the robot, new where there is none; without a pose on the last one.
+
+        Which way the robot looked, and how long ago, does not matter to it: less keyframes do.
+        """
+        T_map_base, p_map = happening.T_map_base, happening.p_map
+        last = self._latest_of(happening.source)
+        if T_map_base is None:
+            if p_map is None or last is not None:
+                return last
+            T_map_base = pose(np.eye(3), p_map)
+        if last is not None and not self._is_anew:
+            away_m = np.linalg.norm(last.T_map_kf[:2, 3] - T_map_base[:2, 3])
+            if away_m < self._config.keyframes.min_distance_m:
+                return last
+        self._is_anew = False
+        robot = Observation(
+            stamp_ns=happening.stamp_ns, source=happening.source, T_map_cam=T_map_base
+        )
+        self._keyframe = self._make_keyframe(robot, T_map_base)
+        return self._keyframe
+
+    def _latest_of(self, source: str) -> Keyframe | None:
+        """Return the last keyframe of a source."""
+        if self._keyframe is not None and self._keyframe.source == source:
+            return self._keyframe
+        latest = "keyframe_id = (SELECT max(keyframe_id) FROM keyframe WHERE source = ?)"
+        rows = self._records.keyframes.select(latest, source)
+        return keyframe_of(rows[0]) if rows else None
 
     def _make_keyframe(self, observation: Observation, T_map_cam: Pose) -> Keyframe:
         depth_m, color = observation.depth_m, observation.color

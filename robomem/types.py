@@ -4,7 +4,7 @@ Frames are REP 105's (`map`, `odom`, `base`) and `cam`, the frame of the sensor:
 optical frame (REP 103: z forward, x right, y down), for points the frame that they are given in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -21,9 +21,10 @@ from robomem.checks import (
     checked_points,
     checked_pose,
     checked_stamp,
+    checked_text,
     checked_vector,
 )
-from robomem.errors import DataError, FormatError, FrameError, QueryError, Reason
+from robomem.errors import DataError, FormatError, FrameError, QueryError, Reason, StampError
 from robomem.geometry import Depth, Points, Pose
 
 Vector = NDArray[np.float64]  # (3,)
@@ -113,7 +114,8 @@ class Observation:
             object.__setattr__(self, "K", checked_intrinsics(self.K))
         _check(self, "points_cam", partial(checked_points, name="points_cam"))
         _check(self, "color", checked_color)
-        object.__setattr__(self, "text", " ".join(self.text.split()) if self.text else None)
+        text = self.text.strip() if self.text else ""
+        object.__setattr__(self, "text", checked_text(text, name="text") if text else None)
         self._check_whole()
 
     @property
@@ -187,6 +189,62 @@ class EventKind(StrEnum):
     MOVED = "moved"
     MISSING = "missing"
     TOLD = "told"
+    OBSERVED = "observed"
+    ACTED = "acted"
+    OUTCOME = "outcome"
+
+
+LOGGED = (EventKind.OBSERVED, EventKind.TOLD, EventKind.ACTED, EventKind.OUTCOME)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Happening:
+    """Something to remember that is no image: a caption, an utterance, an action, an outcome.
+
+    Its place is `p_map`, or else where the robot was; without either it has none.
+
+    Attributes:
+        kind: OBSERVED (a caption), TOLD (an utterance), ACTED or OUTCOME.
+        stamp_ns: When it began, nanoseconds since the epoch of the data, >= 0.
+        text: What happened, in words.
+        until_ns: When it ended; by default as it began.
+        source: Who says so.
+        label: The thing that it is about, in words. Kept lower-case, single-spaced.
+        room: The room that it happened in, in words. Kept like the label.
+        p_map: Where it happened, (3,) metres in map.
+        T_map_base: Pose of the robot then, (4, 4).
+        embedding: What it means, (D,) float32 of unit length; one model a memory.
+
+    Raises:
+        DataError: The kind is another, the text is empty, or a number is wrong; `reason` names which.
+    """
+
+    kind: EventKind
+    stamp_ns: int
+    text: str
+    until_ns: int | None = None
+    source: str = "robot"
+    label: str | None = None
+    room: str | None = None
+    p_map: Vector | None = None
+    T_map_base: Pose | None = None
+    embedding: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in LOGGED:
+            raise DataError(f"what is logged is one of {', '.join(LOGGED)}, got {self.kind!r}")
+        object.__setattr__(self, "kind", EventKind(self.kind))
+        for name in ("stamp_ns", "until_ns"):
+            _check(self, name, checked_stamp)
+        if self.until_ns is not None and self.until_ns < self.stamp_ns:
+            raise StampError("it ended before it began", reason=Reason.STAMP_INVALID)
+        for name in ("text", "source"):
+            _check(self, name, partial(checked_text, name=name))
+        for name in ("label", "room"):
+            _check(self, name, lambda text: checked_text(text.lower(), name="its name"))
+        _check(self, "p_map", partial(checked_vector, size=3, name="p_map"))
+        _check(self, "T_map_base", partial(checked_pose, name="T_map_base"))
+        _check(self, "embedding", checked_embedding)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,6 +265,7 @@ class Event:
     label: str | None = None
     p_map: Vector | None = None
     p_from_map: Vector | None = None
+    room: str | None = None
 
 
 class QueryKind(StrEnum):
@@ -373,6 +432,21 @@ class Receipt:
 
     def __bool__(self) -> bool:
         return self.rejected is None
+
+
+@dataclass(frozen=True, slots=True)
+class LogReceipt:
+    """What became of happenings. What is acknowledged is durable.
+
+    `event_ids` are those of what was accepted, in order; `rejected` says why each of the others was not, by
+    its place among what was given.
+    """
+
+    event_ids: tuple[int, ...]
+    rejected: Mapping[int, Reason]
+
+    def __bool__(self) -> bool:
+        return not self.rejected
 
 
 def _check(instance: object, field: str, check: Callable[[Any], Any]) -> None:

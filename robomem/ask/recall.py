@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from robomem.ask.labels import fold, matches
+from robomem.episodic.events import events_of
 from robomem.geometry import transform
 from robomem.store.records import Records
 from robomem.store.rows import Array, EntityRow, EventRow, keyframe_of
@@ -71,7 +72,7 @@ class Recaller:
     def events(self) -> list[Event]:
         """Return everything that happened, by id."""
         with self.records.snapshot():
-            return [self._event(row) for row in self.records.events.select()]
+            return events_of(self.records, self.records.events.select())
 
     def _recall_entities(self, query: Query) -> list[Hit]:
         hits = [
@@ -232,19 +233,7 @@ class Recaller:
         )
 
     def _event(self, row: EventRow) -> Event:
-        return Event(
-            event_id=row.event_id,
-            kind=row.kind,
-            stamp_ns=row.stamp_ns,
-            until_ns=row.until_ns,
-            text=row.text,
-            source=row.source,
-            keyframe_id=row.keyframe_id,
-            entity_id=row.entity_id,
-            label=row.label,
-            p_map=self._p_map(row.keyframe_id, row.p_kf),
-            p_from_map=self._p_map(row.from_keyframe_id, row.p_from_kf),
-        )
+        return events_of(self.records, [row])[0]
 
     def _event_hit(self, event: Event, score: float = 1.0) -> Hit:
         evidence = Evidence(
@@ -260,10 +249,6 @@ class Recaller:
     def _pose(self, keyframe_id: int | None) -> Array | None:
         row = None if keyframe_id is None else self.records.keyframes.get(keyframe_id)
         return row.T_map_kf.reshape(4, 4) if row else None
-
-    def _p_map(self, keyframe_id: int | None, p_kf: Vector | None) -> Vector | None:
-        T_map_kf = self._pose(keyframe_id)
-        return None if T_map_kf is None or p_kf is None else transform(T_map_kf, p_kf)
 
 
 def _is_near(p_map: Vector | None, query: Query) -> bool:

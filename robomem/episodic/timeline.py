@@ -102,7 +102,7 @@ class Timeline:
         return still_ids
 
     def told(self, text: str, *, stamp_ns: int, source: str, keyframe: Keyframe | None) -> None:
-        """Log what was told, findable by its words."""
+        """Log what was told."""
         event = EventRow(
             event_id=self._records.next_id("event"),
             kind=EventKind.TOLD,
@@ -114,11 +114,8 @@ class Timeline:
             entity_id=None,
             label=None,
             p_kf=None,
-            from_keyframe_id=None,
-            p_from_kf=None,
         )
         self._records.events.save(event)
-        self._records.index_text(event.event_id, text)
 
     def _event(self, kind: EventKind, row: EntityRow, *, stamp_ns: int, source: str) -> EventRow:
         return EventRow(
@@ -132,8 +129,6 @@ class Timeline:
             entity_id=row.entity_id,
             label=row.label,
             p_kf=row.p_kf,
-            from_keyframe_id=None,
-            p_from_kf=None,
         )
 
     def _place(self, keyframe_id: int | None, p_kf: Vector | None) -> Vector:

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from robomem.errors import StoreCorruptError, StoreError
+from robomem.store.event_schema import EVENT_SCHEMA
 from robomem.store.rows import (
     DeltaRow,
+    EmbeddingRow,
     EntityRow,
     EventRow,
     KeyframeRow,
     LabelRow,
+    LogClockRow,
     ScanDataRow,
     ScanRow,
     SightingRow,
@@ -38,11 +41,10 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS jump (source TEXT PRIMARY KEY, keyframe_id INTEGER)
     WITHOUT ROWID""",
     "CREATE TABLE IF NOT EXISTS frozen (region INTEGER PRIMARY KEY) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS keyframe_by_source ON keyframe (source)",
     "CREATE INDEX IF NOT EXISTS scan_by_keyframe ON scan (keyframe_id)",
     "CREATE INDEX IF NOT EXISTS stale_scan ON scan (is_stale) WHERE is_stale",
-    "CREATE INDEX IF NOT EXISTS event_by_until ON event (until_ns)",
-    "CREATE INDEX IF NOT EXISTS event_by_entity ON event (entity_id)",
-    "CREATE VIRTUAL TABLE IF NOT EXISTS event_text USING fts5 (text, tokenize = 'porter unicode61')",
+    *EVENT_SCHEMA,
 )
 
 
@@ -59,6 +61,8 @@ class Records:
         self.keyframes = Table(self._db, KeyframeRow)
         self.entities = Table(self._db, EntityRow)
         self.events = Table(self._db, EventRow)
+        self.embeddings = Table(self._db, EmbeddingRow)
+        self.log_clocks = Table(self._db, LogClockRow)
         self.sightings = Table(self._db, SightingRow, key_columns=2)
         self.deltas = Table(self._db, DeltaRow)
         self.labels = Table(self._db, LabelRow)
@@ -184,26 +188,43 @@ class Records:
 
     def next_id(self, counter: str) -> int:
         """Return the next number of a counter, from 1; never one that was given before."""
+        return self.next_ids(counter, 1)[0]
+
+    def next_ids(self, counter: str, count: int) -> range:
+        """Return the next numbers of a counter; never one that was given before."""
         sql = (
-            "INSERT INTO counter VALUES (?, 1) "
-            "ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
+            "INSERT INTO counter VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value"
         )
-        return int(self._db.execute(sql, (counter,)).fetchone()[0])
+        last = int(self._db.execute(sql, (counter, count)).fetchone()[0])
+        return range(last - count + 1, last + 1)
 
-    def index_text(self, event_id: int, text: str) -> None:
-        """Make an event findable by its words."""
-        self._db.execute("DELETE FROM event_text WHERE rowid = ?", (event_id,))
-        self._db.execute("INSERT INTO event_text (rowid, text) VALUES (?, ?)", (event_id, text))
+    def embedding_dim(self) -> int | None:
+        """Return the size of the events' embeddings, None while there is none."""
+        sql = "SELECT value FROM counter WHERE name = 'embedding_dim'"
+        row = self._db.execute(sql).fetchone()
+        return int(row[0]) if row else None
 
-    def drop_text(self, event_id: int) -> None:
-        """Make an event's words unfindable."""
-        self._db.execute("DELETE FROM event_text WHERE rowid = ?", (event_id,))
+    def set_embedding_dim(self, dim: int) -> None:
+        """Fix the size of the events' embeddings."""
+        self._db.execute("INSERT INTO counter VALUES ('embedding_dim', ?)", (dim,))
 
     def search_text(self, words: list[str]) -> dict[int, float]:
         """Return the events with every word (stemmed), and how well each fits by BM25, above 0."""
         match = " ".join('"' + word.replace('"', '""') + '"' for word in words)
         sql = "SELECT rowid, -bm25(event_text) FROM event_text WHERE event_text MATCH ?"
         return dict(self._db.execute(sql, (match,))) if match else {}
+
+    def find_words(self, words: list[str]) -> list[int]:
+        """Return the ids of the events with every word (stemmed), in order; no word is in none."""
+        match = " ".join('"' + word.replace('"', '""') + '"' for word in words)
+        sql = "SELECT rowid FROM event_text WHERE event_text MATCH ? ORDER BY rowid"
+        return [row[0] for row in self._db.execute(sql, (match,))] if match else []
+
+    def event_labels(self) -> list[str]:
+        """Return the labels that events have, sorted."""
+        sql = "SELECT DISTINCT label FROM event WHERE label IS NOT NULL ORDER BY label"
+        return [label for (label,) in self._db.execute(sql)]
 
     def doom(self, digests: Iterable[str]) -> None:
         """Say that images, and the bytes of deleted rows, are to be erased; see `erase_deleted`."""
@@ -221,7 +242,10 @@ class Records:
 
     def hash_into(self, digest: "hashlib.blake2b") -> None:
         """Feed all that is remembered to a hash; not how it came in (cursors, rejections)."""
-        for table in (self.sources, self.keyframes, self.entities, self.events, self.sightings):
+        tables: tuple[Table[Any], ...] = (
+            self.sources, self.keyframes, self.entities, self.events, self.embeddings, self.sightings,
+        )  # fmt: skip
+        for table in tables:
             table.hash_into(digest)
 
     def erase_deleted(self) -> None:
@@ -234,8 +258,8 @@ class Records:
     def _create(self) -> None:
         with self.transaction():
             tables: tuple[Table[Any], ...] = (
-                self.sources, self.keyframes, self.entities, self.events, self.sightings, self.deltas,
-                self.labels, self.surfels, self.scans, self.scan_data,
+                self.sources, self.keyframes, self.entities, self.events, self.embeddings,
+                self.log_clocks, self.sightings, self.deltas, self.labels, self.surfels, self.scans, self.scan_data,
             )  # fmt: skip
             for table in tables:
                 table.create()

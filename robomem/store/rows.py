@@ -91,8 +91,27 @@ class EventRow:
     entity_id: int | None
     label: str | None
     p_kf: Array | None
-    from_keyframe_id: int | None
-    p_from_kf: Array | None
+    from_keyframe_id: int | None = None
+    p_from_kf: Array | None = None
+    room: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddingRow:
+    """What an event means: (D,) float16 of unit length."""
+
+    event_id: int
+    vector: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogClockRow:
+    """The clock of one source of happenings: a caption comes later than its image, so it is not `SourceRow`'s."""
+
+    name: str
+    first_stamp_ns: int
+    last_stamp_ns: int
+    pending_stamp_ns: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ import hashlib
 import sqlite3
 import types
 import typing
+from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -27,6 +28,7 @@ class Table(Generic[Row]):
         self._keys = self._fields[:key_columns]
         self._decoders = [_decoder(hints[name]) for name in self._fields]
         self._columns = [f"{name} {_sql_type(hints[name])}" for name in self._fields]
+        self._upsert = self._upsert_statement()
 
     def create(self) -> None:
         """Make the table where it is absent."""
@@ -43,9 +45,11 @@ class Table(Generic[Row]):
 
     def save(self, row: Row) -> None:
         """Insert a row, or replace the one with the same key."""
-        values = [_encode(getattr(row, name)) for name in self._fields]
-        marks = ", ".join("?" * len(values))
-        self._db.execute(f"INSERT OR REPLACE INTO {self._name} VALUES ({marks})", values)
+        self._db.execute(self._upsert, self._encode(row))
+
+    def save_all(self, rows: Iterable[Row]) -> None:
+        """Insert rows, or replace those with the same keys."""
+        self._db.executemany(self._upsert, map(self._encode, rows))
 
     def select(self, where: str = "1", *values: object) -> list[Row]:
         """Return the rows that satisfy an SQL condition, by key."""
@@ -80,6 +84,18 @@ class Table(Generic[Row]):
         keys = ", ".join(self._keys)
         for record in self._db.execute(f"SELECT * FROM {self._name} ORDER BY {keys}"):
             digest.update(repr(record).encode())
+
+    def _upsert_statement(self) -> str:
+        """Return SQL that updates in place: triggers see whether a row is new, and indexes what changed."""
+        columns, marks = ", ".join(self._fields), ", ".join("?" * len(self._fields))
+        values = ", ".join(f"{name} = excluded.{name}" for name in self._fields[len(self._keys) :])
+        return (
+            f"INSERT INTO {self._name} ({columns}) VALUES ({marks}) "
+            f"ON CONFLICT ({', '.join(self._keys)}) DO UPDATE SET {values}"
+        )
+
+    def _encode(self, row: Row) -> list[object]:
+        return [_encode(getattr(row, name)) for name in self._fields]
 
     def _decode(self, record: tuple[Any, ...]) -> Row:
         values = (
