@@ -3,7 +3,15 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from robomem.errors import ConfigError
 
@@ -134,6 +142,58 @@ class EpisodicConfig(_Section):
     """and get this share of its score, the second of them the share of the share."""
 
 
+class SegmentConfig(_Section):
+    """Where the stream of events is cut into episodes; see `episodic.segments`."""
+
+    gamma: float = Field(default=1.0, ge=0, le=10)
+    """A surprise is so many deviations above the mean of those before it."""
+    window_events: int = Field(default=48, ge=4, le=4096)
+    """How many that are."""
+    context_events: int = Field(default=6, ge=1, le=256)
+    """An event is predicted from so many before it."""
+    min_modularity: float = Field(default=0.03, ge=0, le=0.5)
+    """A boundary where modularity is below this is none."""
+    min_events: PositiveInt = 4
+    """An episode has at least so many events, the last one excepted,"""
+    max_events: PositiveInt = 64
+    """and at most so many."""
+    place_m: PositiveFloat = 3.0
+    """So far away is another place,"""
+    place_weight: float = Field(default=0.5, ge=0, le=10)
+    """which counts so much, where another content counts 1."""
+    gap_s: PositiveFloat = 300.0
+    """So long after is another time,"""
+    gap_weight: float = Field(default=0.5, ge=0, le=10)
+    kind_weight: float = Field(default=0.1, ge=0, le=10)
+    """And an event of a kind that the few before it do not have."""
+    chunk_segments: int = Field(default=8, ge=2, le=256)
+    """So many segments make a chunk; fewer where a day ends."""
+
+    @property
+    def lookback_events(self) -> int:
+        """How many events before the next one tell whether that surprises."""
+        return self.window_events + self.context_events
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        if self.max_events < 2 * self.min_events:
+            raise ValueError("max_events is at least twice min_events")
+        return self
+
+
+class ExperienceConfig(_Section):
+    """When what was tried becomes a procedure, and when one is given up; see `episodic.experience`."""
+
+    min_successes: int = Field(default=3, ge=2, le=1000)
+    """A procedure is distilled from so many successes that share a skeleton."""
+    plan_overlap: float = Field(default=0.6, gt=0, le=1)
+    """Plans share a skeleton that is this part or more of each."""
+    recent_uses: int = Field(default=6, ge=1, le=1000)
+    """By so many of its last uses it is judged,"""
+    min_rate: float = Field(default=0.6, ge=0, le=1)
+    """and given up where their rate of success is surely below this, or below what it had been."""
+
+
 class IoConfig(_Section):
     """How streams of messages become observations."""
 
@@ -201,6 +261,8 @@ class Config(_Section):
     keyframes: KeyframeConfig = KeyframeConfig()
     semantic: SemanticConfig = SemanticConfig()
     episodic: EpisodicConfig = EpisodicConfig()
+    segments: SegmentConfig = SegmentConfig()
+    experience: ExperienceConfig = ExperienceConfig()
     io: IoConfig = IoConfig()
     store: StoreConfig = StoreConfig()
     route: RouteConfig = RouteConfig()

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from robomem.ask import compose, grammar
 from robomem.ask.recall import Recaller
 from robomem.config import Config
+from robomem.episodic.experience import Experiences
 from robomem.episodic.search import EventSearch
 from robomem.errors import ConfigError, QueryError, Reason
 from robomem.forgetting import Forgetter
@@ -83,6 +84,7 @@ class Memory:
         self._access.on_rollback(self._renew_observer)
         self.event_search = EventSearch(self._access, config.episodic)
         self._recaller = Recaller(self._records, config.ask.near_radius_m)
+        self.experience = Experiences(self._access, config.experience)
         self._observer: Observer | None = None
         self._until_checkpoint = config.store.checkpoint_observations
         try:
@@ -432,7 +434,13 @@ class Memory:
 
     # ---- forget and keep --------------------------------------------------------------------------
 
-    def forget(self, entity_ids: Iterable[int] = (), *, event_ids: Iterable[int] = ()) -> int:
+    def forget(
+        self,
+        entity_ids: Iterable[int] = (),
+        *,
+        event_ids: Iterable[int] = (),
+        experience_ids: Iterable[int] = (),
+    ) -> int:
         """Erase things, what happened to them and the images they were seen in; returns how many.
 
         No byte of them stays in any file, nor their shapes in the scans that are kept. The map keeps its
@@ -441,10 +449,12 @@ class Memory:
         Args:
             entity_ids: The things; ids that are not there are passed over.
             event_ids: Single events, such as something that was told.
+            experience_ids: What was tried; procedures are learnt anew from the rest.
         """
         with self._access.lock:
             with self._writing():
                 count = self._forgetter.erase(entity_ids, event_ids)
+                count += self.experience.erase(experience_ids)
             self._forgetter.finish()
             self._observer = self._new_observer()
         return count

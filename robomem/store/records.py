@@ -14,6 +14,8 @@ from typing import Any
 
 from robomem.errors import StoreCorruptError, StoreError
 from robomem.store.event_schema import EVENT_SCHEMA
+from robomem.store.experience_index import EXPERIENCE_SCHEMA, ExperienceIndex
+from robomem.store.experience_rows import ExperienceRow, ProcedureRow
 from robomem.store.rows import (
     DeltaRow,
     EmbeddingRow,
@@ -45,6 +47,7 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS scan_by_keyframe ON scan (keyframe_id)",
     "CREATE INDEX IF NOT EXISTS stale_scan ON scan (is_stale) WHERE is_stale",
     *EVENT_SCHEMA,
+    *EXPERIENCE_SCHEMA,
 )
 
 
@@ -69,6 +72,9 @@ class Records:
         self.surfels = Table(self._db, SurfelsRow)
         self.scans = Table(self._db, ScanRow)
         self.scan_data = Table(self._db, ScanDataRow)
+        self.experiences = Table(self._db, ExperienceRow)
+        self.procedures = Table(self._db, ProcedureRow)
+        self.experience_index = ExperienceIndex(self._db)
         if is_writer:
             self._db.execute(f"PRAGMA synchronous = {sync.upper()}")
             self._db.execute("PRAGMA secure_delete = ON")
@@ -244,6 +250,7 @@ class Records:
         """Feed all that is remembered to a hash; not how it came in (cursors, rejections)."""
         tables: tuple[Table[Any], ...] = (
             self.sources, self.keyframes, self.entities, self.events, self.embeddings, self.sightings,
+            self.experiences, self.procedures,
         )  # fmt: skip
         for table in tables:
             table.hash_into(digest)
@@ -251,6 +258,7 @@ class Records:
     def erase_deleted(self) -> None:
         """Leave no bytes of deleted rows in any file; the images must be gone by now."""
         self._db.execute("INSERT INTO event_text (event_text) VALUES ('optimize')")
+        self.experience_index.compact()
         self._db.execute("VACUUM")
         self._db.execute("DELETE FROM doomed")
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -260,6 +268,7 @@ class Records:
             tables: tuple[Table[Any], ...] = (
                 self.sources, self.keyframes, self.entities, self.events, self.embeddings,
                 self.log_clocks, self.sightings, self.deltas, self.labels, self.surfels, self.scans, self.scan_data,
+                self.experiences, self.procedures,
             )  # fmt: skip
             for table in tables:
                 table.create()

@@ -1,0 +1,216 @@
+"""What was tried: recorded, recalled when something alike is to be done, distilled into procedures."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from robomem.checks import checked_embedding
+from robomem.config import ExperienceConfig
+from robomem.episodic.experience.distiller import Distiller
+from robomem.episodic.experience.precedents import Experience, Precedent, Precedents
+from robomem.episodic.experience.procedures import Procedure, key_of
+from robomem.episodic.words import words_of
+from robomem.errors import DataError, FrameError, QueryError, Reason
+from robomem.geometry import inverse, transform
+from robomem.store.access import Access
+from robomem.store.experience_rows import ExperienceRow
+from robomem.store.records import Records
+
+if TYPE_CHECKING:
+    from robomem.geometry import Points
+
+MAX_QUERY_WORDS = 64
+TEXT_WEIGHT = 0.5  # the rest is the embedding's, where one was given
+
+
+class Experiences:
+    """The experience of one memory."""
+
+    def __init__(self, access: Access, config: ExperienceConfig) -> None:
+        self._access = access
+        self._config = config
+
+    def record(self, experience: Experience) -> int:
+        """Remember what was tried, durable when this returns, and learn from it; returns its id.
+
+        Raises:
+            DataError: Its embedding has another size than those before.
+            FrameError: It has a place, and there is no keyframe yet that the place could hang on.
+        """
+        with self._access.writing() as records:
+            row = self._row(records, experience)
+            records.experiences.save(row)
+            Distiller(records, self._config).learn(row)
+            return row.experience_id
+
+    def similar(
+        self,
+        task: str,
+        *,
+        state: str = "",
+        embedding: ArrayLike | None = None,
+        is_success: bool | None = None,
+        k: int = 5,
+    ) -> Precedents:
+        """Return what was tried of this kind: the k successes and the k failures most alike.
+
+            score = text                           without an embedding,
+                    (text + max(cos, 0)) / 2       with one (0 for an experience that has none)
+
+        where text is BM25 of any word of task and state, against the best. Ties: the newest first.
+
+        Args:
+            task: What is to be done, in words.
+            state: How things stand, in words.
+            embedding: Of both, (D,).
+            is_success: True for successes only, False for failures only.
+            k: How many of each at most.
+
+        Raises:
+            QueryError: k is less than one.
+            DataError: The embedding has another size than the remembered ones.
+        """
+        if k < 1:
+            raise QueryError(f"k is at least 1, got {k}")
+        query = None if embedding is None else checked_embedding(embedding)
+        with self._access.reading() as records:
+            scores = _scores(records, words_of(f"{task} {state}")[:MAX_QUERY_WORDS], query)
+            best = sorted(scores, key=lambda i: (-scores[i], -i))
+            both = {
+                wanted: self._take(records, best, scores, is_success=wanted, k=k)
+                for wanted in (True, False)
+                if is_success in (None, wanted)
+            }
+        return Precedents(both.get(True, ()), both.get(False, ()))
+
+    def all(self) -> list[Precedent]:
+        """Return every experience, by id; the score of each is 1."""
+        with self._access.reading() as records:
+            return [_precedent(records, row, 1.0) for row in records.experiences.select()]
+
+    def procedures(
+        self, task: str | None = None, *, with_deprecated: bool = False
+    ) -> list[Procedure]:
+        """Return how a task is done by what was experienced, the most trusted first.
+
+        Args:
+            task: In words, as it was when it was tried but for case and articles; None for every task.
+            with_deprecated: Also those that were given up.
+        """
+        with self._access.reading() as records:
+            found = Distiller(records, self._config).procedures(task)
+        wanted = [p for p in found if with_deprecated or p.is_active]
+        return sorted(wanted, key=lambda p: (not p.is_active, -p.trust, -p.procedure_id))
+
+    def erase(self, experience_ids: Iterable[int]) -> int:
+        """Delete experiences, and learn anew from the others of their tasks; see `Memory.forget`."""
+        with self._access.writing() as records:
+            rows = [r for i in dict.fromkeys(experience_ids) if (r := records.experiences.get(i))]
+            for row in rows:
+                records.experiences.delete("experience_id = ?", row.experience_id)
+            for task_key in dict.fromkeys(row.task_key for row in rows):
+                Distiller(records, self._config).relearn(task_key)
+            return len(rows)
+
+    def _row(self, records: Records, experience: Experience) -> ExperienceRow:
+        keyframe_id, p_kf = _hung(records, experience.p_map)
+        embedding = experience.embedding
+        if embedding is not None:
+            _check_size(records, embedding)
+        return ExperienceRow(
+            experience_id=records.next_id("experience"),
+            stamp_ns=experience.stamp_ns,
+            task_key=key_of(experience.task),
+            task=experience.task,
+            state=experience.state,
+            plan="\n".join(experience.plan),
+            is_success=bool(experience.is_success),
+            outcome=experience.outcome,
+            source=experience.source,
+            keyframe_id=keyframe_id,
+            p_kf=p_kf,
+            embedding=None if embedding is None else embedding.astype("<f4").tobytes(),
+            procedure_id=None,
+        )
+
+    def _take(
+        self,
+        records: Records,
+        best: Sequence[int],
+        scores: dict[int, float],
+        *,
+        is_success: bool,
+        k: int,
+    ) -> tuple[Precedent, ...]:
+        taken: list[Precedent] = []
+        for experience_id in best:
+            if len(taken) == k:
+                break
+            row = records.experiences.get(experience_id)
+            if row is not None and row.is_success is is_success:
+                taken.append(_precedent(records, row, scores[experience_id]))
+        return tuple(taken)
+
+
+def _scores(
+    records: Records, words: Sequence[str], query: NDArray[np.float32] | None
+) -> dict[int, float]:
+    """Return how much each experience is like what is asked for; those that are not at all are left out."""
+    fits = records.experience_index.search(words)
+    best = max(fits.values(), default=1.0)
+    texts = {i: fit / best for i, fit in fits.items()}
+    if query is None:
+        return texts
+    _check_size(records, query)
+    cosines = {
+        i: max(0.0, float(np.frombuffer(values, "<f4") @ query))
+        for i, values in records.experience_index.embeddings()
+    }
+    return {
+        i: TEXT_WEIGHT * texts.get(i, 0.0) + (1 - TEXT_WEIGHT) * cosines.get(i, 0.0)
+        for i in texts.keys() | cosines.keys()
+    }
+
+
+def _check_size(records: Records, embedding: NDArray[np.float32]) -> None:
+    first = next(iter(records.experience_index.embeddings()), None)
+    if first is not None and len(first[1]) != 4 * len(embedding):
+        raise DataError(
+            f"embeddings of experiences are of size {len(first[1]) // 4} here, got {len(embedding)}",
+            reason=Reason.EMBEDDING_SIZE,
+        )
+
+
+def _hung(records: Records, p_map: "Points | None") -> "tuple[int, Points] | tuple[None, None]":
+    """Hang a place on the latest keyframe."""
+    if p_map is None:
+        return None, None
+    keyframe = records.keyframes.last()
+    if keyframe is None:
+        raise FrameError(
+            "a place hangs on a keyframe, and there is none yet: observe something, or leave it out",
+            reason=Reason.NO_TRANSFORM,
+        )
+    return keyframe.keyframe_id, transform(inverse(keyframe.T_map_kf.reshape(4, 4)), p_map)
+
+
+def _precedent(records: Records, row: ExperienceRow, score: float) -> Precedent:
+    p_map = None
+    if row.p_kf is not None:
+        keyframe = records.keyframes.get(row.keyframe_id)
+        assert keyframe is not None, "what hangs on it keeps it"
+        p_map = transform(keyframe.T_map_kf.reshape(4, 4), row.p_kf)
+    experience = Experience(
+        stamp_ns=row.stamp_ns,
+        task=row.task,
+        plan=tuple(row.plan.split("\n")),
+        is_success=row.is_success,
+        outcome=row.outcome,
+        state=row.state,
+        source=row.source,
+        p_map=p_map,
+        embedding=None if row.embedding is None else np.frombuffer(row.embedding, "<f4"),
+    )
+    return Precedent(row.experience_id, score, experience, row.procedure_id)
