@@ -18,7 +18,7 @@ pytest.importorskip("small_gicp")
 
 from robomem_sim.bench_spatial import bench, bench_spatial, findings
 from robomem_sim.bench_spatial.graphs import dijkstra, measure_buildings, measure_streets
-from robomem_sim.bench_spatial.houses import Stopwatch, iou
+from robomem_sim.bench_spatial.houses import iou
 from robomem_sim.bench_spatial.report import QUICK, Settings
 from robomem_sim.bench_spatial.rooms import adjusted_rand_index
 from robomem_sim.drift import Drift, drifted
@@ -26,6 +26,8 @@ from robomem_sim.drift import Drift, drifted
 from robomem.cli import main
 from robomem.errors import ConfigError, MissingExtraError
 from robomem.eval.bench import Options, find_bench
+from robomem.eval.columns import markdown
+from robomem.eval.trial import Stopwatch
 from robomem.geometry import pose, rotation_from_yaw
 from robomem.spatial.slam import Edge, EdgeKind, PoseGraph, write_g2o
 
@@ -195,7 +197,7 @@ def test_every_table_has_a_cell_in_every_column(report):
     for table in tables:
         assert table.title
         assert {len(row) for row in table.rows} == {len(table.header)}
-    text = findings.markdown(tables, notes)
+    text = markdown(tables, notes)
     assert all(f"**{table.title}**" in text for table in tables)
     assert "| median |" in text
     assert text.endswith(notes[-1])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from robomem.errors import ConfigError
 from robomem.eval.bench import OnStep, Options, Outcome
+from robomem.eval.columns import markdown
 from robomem.eval.machine import this_machine, versions_of
 from robomem.eval.measure import Steps
 from robomem.spatial.slam.solver import load
@@ -58,7 +59,7 @@ def bench_spatial(options: Options, *, on_step: OnStep | None = None) -> Outcome
     settings = replace(settings, seed=options.seed, data=data, pictures=pictures)
     report = measure_spatial(settings, on_step=on_step)
     tables, notes = findings.tables(report), findings.notes(report)
-    return Outcome(report, tables, notes, findings.markdown(tables, notes))
+    return Outcome(report, tables, notes, markdown(tables, notes))
 
 
 def measure_spatial(settings: Settings, *, on_step: OnStep | None = None) -> Report:

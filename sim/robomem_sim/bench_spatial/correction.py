@@ -13,18 +13,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.random import Generator
 
+from robomem.eval.trial import Stopwatch, Times, median_of, new_memory
 from robomem.geometry import Pose, inverse
 from robomem.memory import Memory
 from robomem.types import Entity, EventKind
-from robomem_sim.bench_spatial.houses import (
-    Stopwatch,
-    Times,
-    free_voxels,
-    iou,
-    median_of,
-    new_memory,
-    occupied_voxels,
-)
+from robomem_sim.bench_spatial.houses import free_voxels, iou, occupied_voxels
 from robomem_sim.drift import Drift, drifted
 from robomem_sim.house import Thing
 from robomem_sim.run import Frame, Simulation

@@ -1,11 +1,9 @@
 """The report of the spatial bench to be read: tables with a row for each house, and notes."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from statistics import median
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Sequence
 
-from robomem.eval.bench import Table, markdown_table
+from robomem.eval.bench import Table
+from robomem.eval.columns import Column, SeededRow, seconds_table, table_by_seed, table_of
 from robomem.eval.machine import where
 from robomem_sim.bench_spatial.correction import Correction
 from robomem_sim.bench_spatial.graphs import Graphs
@@ -15,31 +13,6 @@ from robomem_sim.bench_spatial.pose_graphs import PoseGraphFit
 from robomem_sim.bench_spatial.report import Report
 from robomem_sim.bench_spatial.rooms import Rooms
 from robomem_sim.bench_spatial.views import Views
-
-NONE = "-"
-Row = TypeVar("Row")
-
-
-class OfHouse(Protocol):
-    """What was found in one house."""
-
-    @property
-    def seed(self) -> int:
-        """Which house."""
-
-
-HouseRow = TypeVar("HouseRow", bound=OfHouse)
-
-
-@dataclass(frozen=True, slots=True)
-class Column(Generic[Row]):
-    """What a table says of each row: how it is called, found, written, and which of the values is the worst."""
-
-    title: str
-    value: Callable[[Row], float | None]
-    form: str
-    worst: Callable[[list[float]], float] = max
-
 
 MAP: tuple[Column[Correction], ...] = (
     Column("frames", lambda c: c.frames, ".0f", min),
@@ -169,14 +142,14 @@ def tables(report: Report) -> tuple[Table, ...]:
         _by_house(
             "Loop closure: how far a drifting path is off, root mean square", report.loops, LOOPS
         ),
-        _table("Two houses, driven through as one", pairs, TWO_HOUSES),
-        _table("Pose graphs", [(g.name, g) for g in report.pose_graphs], POSE_GRAPHS),
+        table_of("Two houses, driven through as one", pairs, TWO_HOUSES),
+        table_of("Pose graphs", [(g.name, g) for g in report.pose_graphs], POSE_GRAPHS),
         _by_house("Rooms, against the truth", rooms, ROOMS),
         _by_house("Routes, against a search cell by cell, and against the truth", rooms, ROUTES),
-        _table("Shortest ways through graphs", [(g.name, g) for g in report.graphs], GRAPHS),
+        table_of("Shortest ways through graphs", [(g.name, g) for g in report.graphs], GRAPHS),
         _by_house("Views, against a look at every pixel of every keyframe", report.views, VIEWS),
         _by_house("People and structure, against the map without people", report.motion, MOTION),
-        _seconds(report),
+        seconds_table(report.seconds),
     )
     return tuple(table for table in all_tables if table.rows)
 
@@ -191,47 +164,8 @@ def notes(report: Report) -> tuple[str, ...]:
     )
 
 
-def markdown(all_tables: Sequence[Table], lines: Sequence[str]) -> str:
-    """Return tables and notes for a document."""
-    parts = [f"**{table.title}**\n\n{markdown_table(table)}\n" for table in all_tables]
-    return "\n".join([*parts, *(f"- {line}" for line in lines)])
-
-
-def _seconds(report: Report) -> Table:
-    rows = tuple((name, f"{seconds:.0f}") for name, seconds in report.seconds.items())
-    return Table("What it took", ("part", "s"), rows)
-
-
-def _by_house(title: str, rows: Sequence[HouseRow], columns: Sequence[Column[HouseRow]]) -> Table:
-    """Return a table with the seeds of the houses, the medians and what is worst below them."""
-    named = [(str(row.seed), row) for row in rows]
-    table = _table(title, named, columns, first="house")
-    if len(rows) < 2:
-        return table
-    medians = (_summed(rows, column, median) for column in columns)
-    worsts = (_summed(rows, column, column.worst) for column in columns)
-    below = (("median", *medians), ("worst", *worsts))
-    return Table(title, table.header, (*table.rows, *below))
-
-
-def _table(
-    title: str,
-    rows: Sequence[tuple[str, Row]],
-    columns: Sequence[Column[Row]],
-    *,
-    first: str = "",
-) -> Table:
-    lines = [(name, *(_written(c.value(row), c.form) for c in columns)) for name, row in rows]
-    return Table(title, (first, *(c.title for c in columns)), tuple(lines))
-
-
-def _summed(rows: Sequence[Row], column: Column[Row], over: Callable[[list[float]], float]) -> str:
-    values = [value for row in rows if (value := column.value(row)) is not None]
-    return _written(over(values) if values else None, column.form)
-
-
-def _written(value: float | None, form: str) -> str:
-    return NONE if value is None else f"{value:{form}}"
+def _by_house(title: str, rows: Sequence[SeededRow], columns: Sequence[Column[SeededRow]]) -> Table:
+    return table_by_seed(title, rows, columns, first="house")
 
 
 def _cm(length_m: float | None) -> float | None:

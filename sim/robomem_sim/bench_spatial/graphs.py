@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from robomem.errors import UnreachableError
+from robomem.eval.trial import Stopwatch, Times
 from robomem.spatial.topology.graph import PositionGraph
 from robomem.spatial.topology.street_graphs import load_matterport, load_touchdown
-from robomem_sim.bench_spatial.houses import Stopwatch, Times
 
 STREETS, BUILDINGS = "touchdown", "matterport_connectivity"
 GOALS = 3  # of each viewpoint

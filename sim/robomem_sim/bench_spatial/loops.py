@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.config import Config, KeyframeConfig, StoreConfig
+from robomem.eval.trial import Stopwatch, new_memory
 from robomem.geometry import Points, Pose, inverse, rotation_angle
 from robomem.memory import Memory
 from robomem.spatial.keyframes import needs_keyframe
 from robomem.spatial.slam import Loop
 from robomem.types import Keyframe, Observation
-from robomem_sim.bench_spatial.houses import Stopwatch, new_memory, patrol_frames
+from robomem_sim.bench_spatial.houses import patrol_frames
 from robomem_sim.drift import Drift, drifted
 
 PATROLS = 2

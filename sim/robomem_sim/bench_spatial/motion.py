@@ -11,20 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.config import Config, MotionConfig, SpatialConfig
+from robomem.eval.trial import Stopwatch, Times, median_of
 from robomem.eval.voxels import Codes
 from robomem.geometry import back_project
 from robomem.spatial import scan_log
 from robomem.spatial.dynamics import Track
 from robomem.spatial.octree import Octree
 from robomem.spatial.scan_splitter import ScanSplitter
-from robomem_sim.bench_spatial.houses import (
-    Stopwatch,
-    Times,
-    iou,
-    median_of,
-    occupied_voxels,
-    patrol_frames,
-)
+from robomem_sim.bench_spatial.houses import iou, occupied_voxels, patrol_frames
 from robomem_sim.house import NOTHING
 from robomem_sim.people import PeopleSettings
 from robomem_sim.run import Frame, SimulationSettings

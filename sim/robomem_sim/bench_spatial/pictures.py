@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robomem.errors import MissingExtraError, UnreachableError
+from robomem.eval.trial import new_memory
 from robomem.geometry import Points
 from robomem.memory import Memory
 from robomem.spatial.octree import OccupancyGrid, Octree
 from robomem.spatial.topology.regions import Region
 from robomem_sim.bench_spatial.correction import drive_through, observe
-from robomem_sim.bench_spatial.houses import Lived, lived_in, new_memory
+from robomem_sim.bench_spatial.houses import Lived, lived_in
 from robomem_sim.bench_spatial.motion import SURE_LOOKS, crowded_frames, map_frames
 from robomem_sim.house import House
 from robomem_sim.run import Frame, Simulation

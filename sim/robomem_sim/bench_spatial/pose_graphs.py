@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.random import Generator
 
+from robomem.eval.trial import Stopwatch
 from robomem.geometry import pose, rotation_from_yaw
 from robomem.spatial.slam import Optimum, PoseGraph, read_g2o, write_g2o
 from robomem.spatial.slam.solver import load
-from robomem_sim.bench_spatial.houses import Stopwatch
 
 POSE_GRAPHS = "posegraphs"
 FILES = ("input_INTEL.g2o", "sphere2500.txt")

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robomem.errors import UnreachableError
+from robomem.eval.trial import Stopwatch, Times, median_of
 from robomem.geometry import Points
 from robomem.memory import Memory
 from robomem.spatial.grid_planner import plan
 from robomem.spatial.topology.regions import Region
-from robomem_sim.bench_spatial.houses import Lived, Stopwatch, Times, median_of
+from robomem_sim.bench_spatial.houses import Lived
 from robomem_sim.house import House
 from robomem_sim.robot import ROBOT_RADIUS_M
 

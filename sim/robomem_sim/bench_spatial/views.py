@@ -6,6 +6,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from robomem.eval.trial import Stopwatch, Times
 from robomem.geometry import (
     Depth,
     Points,
@@ -20,7 +21,7 @@ from robomem.geometry import (
 from robomem.memory import Memory
 from robomem.spatial.views import ViewMemory
 from robomem.types import Keyframe
-from robomem_sim.bench_spatial.houses import Lived, Stopwatch, Times
+from robomem_sim.bench_spatial.houses import Lived
 from robomem_sim.camera import Camera
 from robomem_sim.house import ROOM_TO_STAND_M
 from robomem_sim.robot import RobotSettings
