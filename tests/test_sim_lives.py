@@ -4,12 +4,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from robomem_sim.lives import Asked, ConceptEncoder, Look, Voice, Words, ask_about, live
+from robomem_sim.lives import Asked, ConceptEncoder, Look, Words, ask_about, live
 from robomem_sim.lives.home import ABSENT, THINGS
+from robomem_sim.lives.living import remember
 from robomem_sim.lives.talk import MISTAKEN, holds
 
 from robomem.geometry import transform
 from robomem.memory import Memory
+from robomem.types import LOGGED, EventKind
 
 
 @pytest.fixture(scope="module")
@@ -116,18 +118,21 @@ def test_a_memory_takes_a_life_in(tmp_path):
     encoder = ConceptEncoder(0)
 
     with Memory.open(tmp_path / "life.rmem") as memory:
-        receipts = [memory.observe(look.observation(encoder)) for look in life.looks()]
+        remember(memory, life.moments, encoder=encoder)
         labels = {entity.label for entity in memory.entities()}
+        told = [event.text for event in memory.events() if event.kind in LOGGED]
+        rejected = memory.info().rejections
 
-    assert all(receipts)
+    assert rejected == {}
+    assert told == [words.text for words in life.words()]
     assert len(labels & {thing.label for thing in life.home.things}) > 20
 
 
 def test_words_say_who_and_where(week):
-    told = [w for w in week.words() if w.voice is Voice.TOLD]
+    told = [w for w in week.words() if w.voice is EventKind.TOLD]
 
     assert {w.source for w in told} <= set(week.home.people)
-    assert all(w.source == "robot" for w in week.words() if w.voice is not Voice.TOLD)
+    assert all(w.source == "robot" for w in week.words() if w.voice is not EventKind.TOLD)
     assert all(week.home.room(m.room) for m in week.moments if isinstance(m, Look | Words))
 
 

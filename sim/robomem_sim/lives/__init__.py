@@ -16,7 +16,7 @@ import numpy as np
 
 from robomem_sim.lives.encoder import ConceptEncoder
 from robomem_sim.lives.home import draw_home
-from robomem_sim.lives.moments import Look, Moment, Voice, Words
+from robomem_sim.lives.moments import Look, Moment, Words
 from robomem_sim.lives.questions import Asked, Question, Right, ask_about
 from robomem_sim.lives.robot import Robot, Senses
 from robomem_sim.lives.truth import Claim, Deed, Glimpse, Life, Segment, Told
@@ -24,7 +24,7 @@ from robomem_sim.lives.world import World
 
 __all__ = [
     "Asked", "Claim", "ConceptEncoder", "Deed", "Glimpse", "Life", "Look", "Moment", "Question", "Right", "Segment",
-    "Senses", "Told", "Voice", "Words", "ask_about", "live",
+    "Senses", "Told", "Words", "ask_about", "live",
 ]  # fmt: skip
 
 

@@ -1,13 +1,12 @@
 """What a robot logs of its life, one moment after the other: looks at things, and words."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robomem.geometry import Pose, inverse, pose, rotation_from_yaw, transform
-from robomem.types import Detection, Observation
+from robomem.types import Detection, EventKind, Happening, Observation
 from robomem_sim.lives.encoder import ConceptEncoder
 from robomem_sim.lives.home import EYE_M, Vector
 
@@ -16,15 +15,6 @@ F_PX = 640 / 2 / np.tan(np.deg2rad(60))  # 120 degrees across
 K = np.array([[F_PX, 0, 319.5], [0, F_PX, 239.5], [0, 0, 1]])
 # The camera looks ahead: x of the optical frame is right, y down, z forward (REP 103).
 T_BASE_CAM = pose(np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]]), (0.0, 0.0, EYE_M))
-
-
-class Voice(StrEnum):
-    """What words are: values of `robomem.types.EventKind`."""
-
-    OBSERVED = "observed"  # a caption
-    TOLD = "told"
-    ACTED = "acted"
-    OUTCOME = "outcome"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +67,7 @@ class Words:
 
     Attributes:
         stamp_ns: When.
-        voice: What it is.
+        voice: What it is: OBSERVED (a caption), TOLD, ACTED or OUTCOME.
         text: The words.
         source: Who said it: a person, or the robot.
         room: Where the robot was,
@@ -87,13 +77,27 @@ class Words:
     """
 
     stamp_ns: int
-    voice: Voice
+    voice: EventKind
     text: str
     source: str
     room: str
     T_map_base: Pose
     label: str | None = None
     p_map: Vector | None = None
+
+    def happening(self, encoder: ConceptEncoder | None = None) -> Happening:
+        """Return what a memory is told; with an encoder, also what the words mean."""
+        return Happening(
+            kind=self.voice,
+            stamp_ns=self.stamp_ns,
+            text=self.text,
+            source=self.source,
+            label=self.label,
+            room=self.room,
+            p_map=self.p_map,
+            T_map_base=self.T_map_base,
+            embedding=None if encoder is None else encoder.encode(self.text),
+        )
 
 
 Moment = Look | Words

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.random import Generator
 
 from robomem.geometry import Pose, inverse, transform
+from robomem.types import EventKind
 from robomem_sim.lives.home import HALL, Room, Thing
-from robomem_sim.lives.moments import T_BASE_CAM, Look, Moment, Seen, Voice, Words, base_at, in_view
+from robomem_sim.lives.moments import T_BASE_CAM, Look, Moment, Seen, Words, base_at, in_view
 from robomem_sim.lives.phrases import caption_of_activity, caption_of_move, caption_of_things
 from robomem_sim.lives.talk import TASKS, Talk, draw_deed
 from robomem_sim.lives.truth import Deed, Glimpse, Segment, Told
@@ -184,10 +185,10 @@ class Robot:
         self._hear(activity.person, f"please {task}", label=None)
         self._go_to(self._home.room(room))
         for step in deed.plan:
-            self._say(step, voice=Voice.ACTED)
+            self._say(step, voice=EventKind.ACTED)
             self._wait(float(self._rng.uniform(8, 25)))
         result = f"I managed to {task}" if deed.why is None else f"I failed to {task}: {deed.why}"
-        self._say(result, voice=Voice.OUTCOME)
+        self._say(result, voice=EventKind.OUTCOME)
         self.log.deeds.append(deed.ended(self._now_ns))
         self._end(task, f"a task for {activity.person}", start_ns)
 
@@ -245,7 +246,7 @@ class Robot:
         self,
         text: str,
         *,
-        voice: Voice = Voice.OBSERVED,
+        voice: EventKind = EventKind.OBSERVED,
         label: str | None = None,
         place: Stay | None = None,
     ) -> None:
@@ -273,7 +274,7 @@ class Robot:
 
     def _hear(self, person: str, text: str, *, label: str | None) -> None:
         room, T = self._room.name, self._T_map_base
-        self.log.moments.append(Words(self._now_ns, Voice.TOLD, text, person, room, T, label))
+        self.log.moments.append(Words(self._now_ns, EventKind.TOLD, text, person, room, T, label))
         self._wait(2.0)
 
     def _go_to(self, room: Room) -> None:

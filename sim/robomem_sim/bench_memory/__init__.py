@@ -1,0 +1,1 @@
+"""`robomem bench memory`: what a memory makes of generated lives, held against their truth."""

@@ -1,0 +1,27 @@
+"""A life enters a memory: looks are observed one by one, the words between them logged together."""
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from robomem.memory import Memory
+from robomem_sim.lives.encoder import ConceptEncoder
+from robomem_sim.lives.moments import Look, Moment
+
+
+def remember(
+    memory: Memory, moments: Iterable[Moment], *, encoder: ConceptEncoder | None = None
+) -> None:
+    """Tell a memory of moments, in order.
+
+    Args:
+        memory: It is told.
+        moments: As a life has them.
+        encoder: Of words and looks; without one nothing has an embedding.
+    """
+    for is_look, run in groupby(moments, key=lambda moment: isinstance(moment, Look)):
+        if is_look:
+            for look in run:
+                if isinstance(look, Look):
+                    memory.observe(look.observation(encoder))
+        else:
+            memory.log(words.happening(encoder) for words in run if not isinstance(words, Look))
