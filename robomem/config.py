@@ -194,6 +194,15 @@ class ExperienceConfig(_Section):
     """and given up where their rate of success is surely below this, or below what it had been."""
 
 
+class FactsConfig(_Section):
+    """What "this" is, when a word is given to a thing."""
+
+    just_seen_s: PositiveFloat = 3.0
+    """The thing was in view so shortly before; where there were several,"""
+    new_s: PositiveFloat = 10.0
+    """it is the only one that was never seen before that."""
+
+
 class IoConfig(_Section):
     """How streams of messages become observations."""
 
@@ -260,6 +269,7 @@ class Config(_Section):
     spatial: SpatialConfig = SpatialConfig()
     keyframes: KeyframeConfig = KeyframeConfig()
     semantic: SemanticConfig = SemanticConfig()
+    facts: FactsConfig = FactsConfig()
     episodic: EpisodicConfig = EpisodicConfig()
     segments: SegmentConfig = SegmentConfig()
     experience: ExperienceConfig = ExperienceConfig()

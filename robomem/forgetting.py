@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from robomem.geometry import transform
+from robomem.semantic.facts import Facts
 from robomem.spatial.scan_log import Box, ScanLog
 from robomem.store.images import ImageFiles
 from robomem.store.records import Records
@@ -22,11 +23,15 @@ CUT_RADIUS_M = 0.25
 class Forgetter:
     """Erases things and events of one memory."""
 
-    def __init__(self, records: Records, images: ImageFiles, scans: ScanLog) -> None:
-        self._records, self._images, self._scans = records, images, scans
+    def __init__(self, records: Records, images: ImageFiles, scans: ScanLog, facts: Facts) -> None:
+        self._records, self._images, self._scans, self._facts = records, images, scans, facts
 
     def erase(self, entity_ids: Iterable[int], event_ids: Iterable[int]) -> int:
-        """Delete things, with all that happened to them, and events; returns how many there were."""
+        """Delete things, with all that happened to them and is known of them, and events; returns how many."""
+        entity_ids, event_ids = list(entity_ids), list(event_ids)
+        self._facts.erase(
+            entity_ids=entity_ids, event_ids=[*event_ids, *self._events_of(entity_ids)]
+        )
         ids = dict.fromkeys(entity_ids)  # each once, in order
         wanted = [row for i in ids if (row := self._records.entities.get(i)) is not None]
         digests = set().union(*(self._erase(row) for row in wanted))
@@ -58,6 +63,15 @@ class Forgetter:
         for table in (self._records.entities, self._records.events, self._records.sightings):
             table.delete("entity_id = ?", entity.entity_id)
         return digests
+
+    def _events_of(self, entity_ids: Iterable[int]) -> list[int]:
+        return [
+            event_id
+            for entity_id in entity_ids
+            for (event_id,) in self._records.events.values(
+                ("event_id",), "entity_id = ?", entity_id
+            )
+        ]
 
     def _boxes_of(self, entity: EntityRow) -> list[Box]:
         """Return the boxes in map in which a thing was seen."""

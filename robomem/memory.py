@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from robomem.ask import compose, grammar
+from robomem.ask import compose, grammar, labels
 from robomem.ask.recall import Recaller
 from robomem.config import Config
 from robomem.episodic.experience import Experiences
@@ -29,6 +29,7 @@ from robomem.errors import ConfigError, QueryError, Reason
 from robomem.forgetting import Forgetter
 from robomem.geometry import Depth, Points
 from robomem.observer import Observer
+from robomem.semantic.facts import Facts
 from robomem.spatial.correction import MapFollower, move_keyframes
 from robomem.spatial.floors import Floors
 from robomem.spatial.scan_log import ScanLog
@@ -83,6 +84,7 @@ class Memory:
         self._access = Access(self._records, path, is_writer=writer_lock is not None)
         self._access.on_rollback(self._renew_observer)
         self.event_search = EventSearch(self._access, config.episodic)
+        self.facts = Facts(self._access, config.facts, fold=labels.fold)
         self._recaller = Recaller(self._records, config.ask.near_radius_m)
         self.experience = Experiences(self._access, config.experience)
         self._observer: Observer | None = None
@@ -91,7 +93,7 @@ class Memory:
             self._map = StoredMap(path / "bricks", self._records, config.spatial)
             self._scans = ScanLog(self._records, config)
             self._views = StoredViews(self._records, config.spatial)
-            self._forgetter = Forgetter(self._records, self._images, self._scans)
+            self._forgetter = Forgetter(self._records, self._images, self._scans, self.facts)
             self._follower = MapFollower(
                 self._records, self._map, self._scans, lock=self._access.lock, config=config
             )

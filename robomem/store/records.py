@@ -16,6 +16,15 @@ from robomem.errors import StoreCorruptError, StoreError
 from robomem.store.event_schema import EVENT_SCHEMA
 from robomem.store.experience_index import EXPERIENCE_SCHEMA, ExperienceIndex
 from robomem.store.experience_rows import ExperienceRow, ProcedureRow
+from robomem.store.fact_rows import (
+    FACT_INDICES,
+    AliasRow,
+    FactRow,
+    NameRow,
+    NameWordRow,
+    RelationRow,
+    TruthRow,
+)
 from robomem.store.rows import (
     DeltaRow,
     EmbeddingRow,
@@ -48,6 +57,7 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS stale_scan ON scan (is_stale) WHERE is_stale",
     *EVENT_SCHEMA,
     *EXPERIENCE_SCHEMA,
+    *FACT_INDICES,
 )
 
 
@@ -75,6 +85,12 @@ class Records:
         self.experiences = Table(self._db, ExperienceRow)
         self.procedures = Table(self._db, ProcedureRow)
         self.experience_index = ExperienceIndex(self._db)
+        self.facts = Table(self._db, FactRow)
+        self.truths = Table(self._db, TruthRow, key_columns=2)
+        self.names = Table(self._db, NameRow)
+        self.name_words = Table(self._db, NameWordRow, key_columns=2)
+        self.aliases = Table(self._db, AliasRow)
+        self.relations = Table(self._db, RelationRow)
         if is_writer:
             self._db.execute(f"PRAGMA synchronous = {sync.upper()}")
             self._db.execute("PRAGMA secure_delete = ON")
@@ -211,6 +227,11 @@ class Records:
         row = self._db.execute(sql).fetchone()
         return int(row[0]) if row else None
 
+    def last_id(self, counter: str) -> int:
+        """Return the number that a counter gave last, 0 where it gave none."""
+        row = self._db.execute("SELECT value FROM counter WHERE name = ?", (counter,)).fetchone()
+        return int(row[0]) if row else 0
+
     def set_embedding_dim(self, dim: int) -> None:
         """Fix the size of the events' embeddings."""
         self._db.execute("INSERT INTO counter VALUES ('embedding_dim', ?)", (dim,))
@@ -251,6 +272,7 @@ class Records:
         tables: tuple[Table[Any], ...] = (
             self.sources, self.keyframes, self.entities, self.events, self.embeddings, self.sightings,
             self.experiences, self.procedures,
+            self.facts, self.names, self.aliases, self.relations,
         )  # fmt: skip
         for table in tables:
             table.hash_into(digest)
@@ -269,6 +291,7 @@ class Records:
                 self.sources, self.keyframes, self.entities, self.events, self.embeddings,
                 self.log_clocks, self.sightings, self.deltas, self.labels, self.surfels, self.scans, self.scan_data,
                 self.experiences, self.procedures,
+                self.facts, self.truths, self.names, self.name_words, self.aliases, self.relations,
             )  # fmt: skip
             for table in tables:
                 table.create()

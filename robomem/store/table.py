@@ -57,6 +57,19 @@ class Table(Generic[Row]):
         sql = f"SELECT {columns} FROM {self._name} WHERE {where} ORDER BY {keys}"
         return [self._decode(record) for record in self._db.execute(sql, values)]
 
+    def values(
+        self, columns: tuple[str, ...], where: str = "1", *values: object
+    ) -> list[tuple[Any, ...]]:
+        """Return some columns of the rows that satisfy an SQL condition, as SQLite keeps them, in any order."""
+        sql = f"SELECT {', '.join(columns)} FROM {self._name} WHERE {where}"
+        return self._db.execute(sql, values).fetchall()
+
+    def first(self, where: str, *values: object, order: str, limit: int) -> list[Row]:
+        """Return the rows that satisfy an SQL condition and come first in an order, in it."""
+        columns = ", ".join(self._fields)
+        sql = f"SELECT {columns} FROM {self._name} WHERE {where} ORDER BY {order} LIMIT ?"
+        return [self._decode(record) for record in self._db.execute(sql, (*values, limit))]
+
     def get(self, *key: object) -> Row | None:
         """Return the row with this key."""
         rows = self.select(" AND ".join(f"{name} = ?" for name in self._keys), *key)
@@ -91,7 +104,8 @@ class Table(Generic[Row]):
         values = ", ".join(f"{name} = excluded.{name}" for name in self._fields[len(self._keys) :])
         return (
             f"INSERT INTO {self._name} ({columns}) VALUES ({marks}) "
-            f"ON CONFLICT ({', '.join(self._keys)}) DO UPDATE SET {values}"
+            f"ON CONFLICT ({', '.join(self._keys)}) DO "
+            + (f"UPDATE SET {values}" if values else "NOTHING")
         )
 
     def _encode(self, row: Row) -> list[object]:

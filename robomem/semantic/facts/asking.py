@@ -1,0 +1,217 @@
+"""What is known: the facts that hold, by name, by pattern, over several relations, or near to some words."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from robomem.config import FactsConfig
+from robomem.errors import DataError, QueryError
+from robomem.semantic.facts.fact import Fact, Meaning, ScoredFact
+from robomem.semantic.facts.graph import FactGraphs
+from robomem.semantic.facts.names import Names
+from robomem.semantic.facts.reading import Reader
+from robomem.semantic.facts.relations import IS_A, Relations
+from robomem.semantic.facts.truths import Pattern, Truths, openness
+from robomem.store.access import Access
+from robomem.store.fact_rows import NameRow
+
+MAX_KINDS = 1000  # things that one word is looked up for
+
+
+class KnownFacts:
+    """The facts of one memory, to be read; `fold` returns the words of a text that count, as they are compared."""
+
+    def __init__(
+        self, access: Access, config: FactsConfig, *, fold: Callable[[str], Sequence[str]]
+    ) -> None:
+        self._access = access
+        self._config = config
+        self._records = access.records
+        self._names = Names(self._records, fold)
+        self._relations = Relations(self._records)
+        self._truths = Truths(self._records, self._names, self._relations)
+        self._reader = Reader(self._records, self._names)
+        self._graphs = FactGraphs(self._records)
+
+    def about(
+        self,
+        name: str,
+        *,
+        as_of_ns: int | None = None,
+        known_at_ns: int | None = None,
+        limit: int = 100,
+    ) -> list[Fact]:
+        """Return what holds of a name: as the subject, then as the object; the last that began first."""
+        found = self.ask(name, as_of_ns=as_of_ns, known_at_ns=known_at_ns, limit=limit)
+        seen = {(fact.fact_id, fact.valid_from_ns) for fact in found}
+        others = self.ask(object=name, as_of_ns=as_of_ns, known_at_ns=known_at_ns, limit=limit)
+        found += [fact for fact in others if (fact.fact_id, fact.valid_from_ns) not in seen]
+        return found[:limit]
+
+    def ask(
+        self,
+        subject: str | None = None,
+        relation: str | None = None,
+        object: str | None = None,
+        *,
+        as_of_ns: int | None = None,
+        known_at_ns: int | None = None,
+        limit: int = 100,
+    ) -> list[Fact]:
+        """Return what holds of a subject, a relation, an object, any of them open; the last that began first.
+
+        Args:
+            subject: A name; its aliases are meant, too.
+            relation: A relation; of an inverse, subject and object are as it says.
+            object: A name.
+            as_of_ns: When it holds; by default at the newest stamp there is.
+            known_at_ns: By what had been learned then; by default by all.
+            limit: At most so many.
+
+        Raises:
+            QueryError: Nothing is given, or `limit` is less than one.
+        """
+        with self._access.reading():
+            pattern = self._pattern(subject, relation, object)
+            if limit < 1:
+                raise QueryError(f"the limit is at least 1, got {limit}")
+            if pattern is None:
+                return []
+            as_of_ns = self._now_ns() if as_of_ns is None else as_of_ns
+            if known_at_ns is None:
+                return self._reader.holding(
+                    self._truths.now(pattern, as_of_ns=as_of_ns, limit=limit)
+                )
+            rows = self._truths.ever(pattern, known_at_ns=known_at_ns)
+            rows = [row for row in rows if row.valid_from_ns <= as_of_ns < row.valid_until_ns]
+            return self._reader.holding(sorted(rows, key=openness)[:limit])
+
+    def history(
+        self,
+        subject: str | None = None,
+        relation: str | None = None,
+        object: str | None = None,
+        *,
+        known_at_ns: int | None = None,
+    ) -> list[Fact]:
+        """Return what held at any time, in order of time; see `ask`."""
+        with self._access.reading():
+            pattern = self._pattern(subject, relation, object)
+            rows = [] if pattern is None else self._truths.ever(pattern, known_at_ns=known_at_ns)
+            return self._reader.holding(rows)
+
+    def tellings(
+        self,
+        subject: str | None = None,
+        relation: str | None = None,
+        object: str | None = None,
+    ) -> list[Fact]:
+        """Return what was told, each time for itself as it was told, also what was retired since."""
+        with self._access.reading():
+            pattern = self._pattern(subject, relation, object)
+            if pattern is None:
+                return []
+            where, values = pattern.where(self._ids_of)
+            return self._reader.told(self._records.facts.select(where, *values))
+
+    def follow(
+        self,
+        name: str,
+        *relations: str,
+        as_of_ns: int | None = None,
+        known_at_ns: int | None = None,
+    ) -> list[str]:
+        """Return where relations lead one after the other: the mug, "belongs to", "lives in" is where its owner lives."""
+        names = [name]
+        with self._access.reading():
+            for relation in relations:
+                names = [
+                    other
+                    for one in names
+                    for other in self._step(one, relation, as_of_ns, known_at_ns)
+                ]
+        return list(dict.fromkeys(names))
+
+    def related(self, words: str, k: int = 10, *, as_of_ns: int | None = None) -> list[ScoredFact]:
+        """Return the facts nearest to the names in a text, best first: personalised PageRank from these.
+
+        Args:
+            words: Any text; names in it are found, and where there is none, names that share a word with it.
+            k: How many at most.
+            as_of_ns: When they hold; by default now.
+        """
+        with self._access.reading():
+            roots = {row.root_id for row in self._names.mentioned(words)}
+            seeds = np.array(sorted(roots), dtype=np.int64)
+            as_of_ns = self._now_ns() if as_of_ns is None else as_of_ns
+            nearest = self._graphs.at(as_of_ns).nearest(seeds, k=k)
+            rows = [self._records.truths.get(*key) for key, _ in nearest]
+            facts = self._reader.holding([row for row in rows if row is not None])
+            return [
+                ScoredFact(fact, score) for fact, (_, score) in zip(facts, nearest, strict=True)
+            ]
+
+    def names_of(self, word: str, *, as_of_ns: int | None = None) -> Meaning:
+        """Return what a word stands for: other names of it, and what is such a thing.
+
+        "where is the dax" is where the entities are, or what has one of the names.
+        """
+        with self._access.reading():
+            row = self._find(word)
+            if row is None:
+                return Meaning((), ())
+            as_of_ns = self._now_ns() if as_of_ns is None else as_of_ns
+            kinds = self._truths.now(
+                Pattern(None, IS_A, row.name_id), as_of_ns=as_of_ns, limit=MAX_KINDS
+            )
+            roots = dict.fromkeys(
+                [row.root_id, *(kind.subject_id for kind in kinds if not kind.is_denied)]
+            )
+            names = [name for root_id in roots for name in self._names.members(root_id)]
+            entity_ids = [name.entity_id for name in names if name.entity_id is not None]
+            return Meaning(
+                names=tuple(name.name for name in names if name.entity_id is None),
+                entity_ids=tuple(i for i in sorted(set(entity_ids)) if self._is_entity(i)),
+            )
+
+    def _pattern(
+        self, subject: str | None, relation: str | None, object: str | None
+    ) -> Pattern | None:
+        """Return what is asked for in the form it is kept in, None where a name was never said."""
+        if subject is None and relation is None and object is None:
+            raise QueryError("ask for a subject, a relation or an object")
+        one, other = (None if n is None else self._find(n) for n in (subject, object))
+        if (subject is not None and one is None) or (object is not None and other is None):
+            return None
+        ids = [None if row is None else row.name_id for row in (one, other)]
+        if relation is None:
+            return Pattern(ids[0], None, ids[1])
+        written = self._relations.find(relation)
+        if written.is_swapped:
+            ids.reverse()
+        return Pattern(ids[0], written.relation, ids[1])
+
+    def _step(
+        self, name: str, relation: str, as_of_ns: int | None, known_at_ns: int | None
+    ) -> list[str]:
+        found = self.ask(name, relation, as_of_ns=as_of_ns, known_at_ns=known_at_ns)
+        is_swapped = self._relations.find(relation).is_swapped
+        return [f.subject if is_swapped else f.object for f in found if not f.is_denied]
+
+    def _find(self, name: str) -> NameRow | None:
+        try:
+            return self._names.find(name)
+        except DataError as err:
+            raise QueryError(str(err)) from err
+
+    def _ids_of(self, name_id: int) -> list[int]:
+        return [row.name_id for row in self._names.members(self._truths.root(name_id))]
+
+    def _now_ns(self) -> int:
+        """Return the newest stamp of what was perceived or told."""
+        stamps = [source.last_stamp_ns for source in self._records.sources.select()]
+        ((told_ns,),) = self._records.facts.values(("max(learned_at_ns)",))
+        return max([*stamps, told_ns or 0])
+
+    def _is_entity(self, entity_id: int) -> bool:
+        return self._records.entities.get(entity_id) is not None

@@ -1,0 +1,286 @@
+"""What the robot was told and found out: a graph of facts with two times each.
+
+learn    what is so, since when, told when and by whom; what contradicts it ends, and is kept
+about    what is known of a name; `ask` for a subject, a relation, an object; `follow` over several
+related  what is near to words in the graph
+alias    two names for one; `bind` a word to a thing; `listen` to a sentence
+
+`as_of_ns` is when it holds, `known_at_ns` what had been learned by then; without them it is now.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from robomem.checks import checked_stamp
+from robomem.errors import DataError, Reason, StampError
+from robomem.semantic.facts.asking import KnownFacts
+from robomem.semantic.facts.erasing import erase
+from robomem.semantic.facts.fact import Fact
+from robomem.semantic.facts.listening import Listener
+from robomem.semantic.facts.names import marks, reference
+from robomem.semantic.facts.relations import IS_A
+from robomem.semantic.facts.utterances import CALLED, ROBOT, parse
+from robomem.store.fact_rows import FOREVER_NS, AliasRow, FactRow
+
+
+class Facts(KnownFacts):
+    """The facts of one memory, and learning more of them."""
+
+    # ---- learn ------------------------------------------------------------------------------------
+
+    def learn(  # noqa: PLR0913  # what makes a telling, and each is optional but four
+        self,
+        subject: str,
+        relation: str,
+        object: str,
+        *,
+        stamp_ns: int,
+        valid_from_ns: int | None = None,
+        valid_until_ns: int | None = None,
+        is_denied: bool = False,
+        source: str = ROBOT,
+        confidence: float = 1.0,
+        event_id: int | None = None,
+    ) -> Fact:
+        """Take in a telling; what it contradicts ends where it begins, and is kept.
+
+        Args:
+            subject: A name, or a reference to an entity: "entity:12".
+            relation: Such as "belongs to"; an inverse such as "owns" is kept the other way round.
+            object: A name, a reference or a value.
+            stamp_ns: When it was told.
+            valid_from_ns: Since when it is so, by default since then; it may be long ago, or to come.
+            valid_until_ns: Until before when, where that was told.
+            is_denied: It is not so.
+            source: Who says so.
+            confidence: How sure, in (0, 1].
+            event_id: The event it was told by; with that event it is forgotten.
+
+        Returns:
+            The telling, with the time that was told.
+
+        Raises:
+            DataError: A name has no word, a number is out of range, or there is no such event.
+        """
+        stamp_ns, from_ns, until_ns = _checked_times(stamp_ns, valid_from_ns, valid_until_ns)
+        if not 0.0 < confidence <= 1.0:
+            raise DataError(f"the confidence lies in (0, 1], got {confidence}")
+        with self._access.writing():
+            written = self._relations.find(relation)
+            one, other = self._names.make(subject), self._names.make(object)
+            if written.is_swapped:
+                one, other = other, one
+            row = FactRow(
+                fact_id=self._records.next_id("fact"),
+                subject_id=one.name_id,
+                relation=written.relation,
+                object_id=other.name_id,
+                is_denied=is_denied,
+                valid_from_ns=from_ns,
+                valid_until_ns=until_ns,
+                learned_at_ns=stamp_ns,
+                retired_at_ns=FOREVER_NS,
+                source=_checked_source(source),
+                confidence=confidence,
+                event_id=self._checked_event(event_id),
+            )
+            self._records.facts.save(row)
+            self._truths.refresh([row])
+            return self._reader.told([row])[0]
+
+    def retire(self, fact_ids: Iterable[int], *, stamp_ns: int) -> int:
+        """Say that tellings should not have been believed; they are kept, and what they ended goes on.
+
+        Args:
+            fact_ids: Such as `Fact.fact_ids`; ids that are not there, or were retired before, are passed over.
+            stamp_ns: When that was learned.
+
+        Returns:
+            How many were believed until now.
+        """
+        stamp_ns = checked_stamp(stamp_ns)
+        with self._access.writing():
+            found = [self._records.facts.get(i) for i in dict.fromkeys(fact_ids)]
+            rows = [row for row in found if row is not None and row.retired_at_ns == FOREVER_NS]
+            for row in rows:
+                self._records.facts.save(replace(row, retired_at_ns=stamp_ns))
+            self._truths.refresh(rows)
+        return len(rows)
+
+    def declare(
+        self,
+        relation: str,
+        *,
+        is_functional: bool,
+        inverse: str | None = None,
+        also: Iterable[str] = (),
+    ) -> None:
+        """Say what a relation is like; what was told before follows it.
+
+        Args:
+            relation: Its name.
+            is_functional: It has one object at a time, so another one contradicts it.
+            inverse: How it is said the other way round.
+            also: How else it is said.
+        """
+        with self._access.writing():
+            rows = self._relations.declare(
+                relation, is_functional=is_functional, inverse=inverse, also=also
+            )
+            said = [row.name for row in rows]
+            told = self._records.facts.select(f"relation IN ({marks(said)})", *said)
+            swapped = {row.name for row in rows if row.is_swapped}
+            self._truths.drop(f"relation IN ({marks(said)})", *said)
+            told = [
+                _turned(row, relation=rows[0].relation, is_swapped=row.relation in swapped)
+                for row in told
+            ]
+            for row in told:
+                self._records.facts.save(row)
+            self._truths.refresh(told)
+
+    # ---- names ------------------------------------------------------------------------------------
+
+    def alias(
+        self,
+        name: str,
+        other: str,
+        *,
+        stamp_ns: int,
+        source: str = ROBOT,
+        event_id: int | None = None,
+    ) -> None:
+        """Say that two names mean the same; all names that hang together so are one, until `part`."""
+        stamp_ns = checked_stamp(stamp_ns)
+        with self._access.writing():
+            one, two = self._names.make(name), self._names.make(other)
+            if one.name_id == two.name_id:
+                return
+            alias_id = self._records.next_id("alias")
+            row = AliasRow(
+                alias_id, one.name_id, two.name_id, stamp_ns, FOREVER_NS,
+                _checked_source(source), self._checked_event(event_id),
+            )  # fmt: skip
+            self._records.aliases.save(row)
+            ids = one.name_id, two.name_id
+            self._names.unite(ids)
+            self._truths.regroup(ids, old_roots={one.root_id, two.root_id})
+
+    def part(self, name: str, other: str, *, stamp_ns: int) -> bool:
+        """Say that two names do not mean the same after all; False where nobody had said so of these two."""
+        stamp_ns = checked_stamp(stamp_ns)
+        with self._access.writing():
+            one, two = self._names.find(name), self._names.find(other)
+            if one is None or two is None:
+                return False
+            is_undone = self._names.retire_aliases(one, two, stamp_ns=stamp_ns) > 0
+            self._truths.regroup([one.name_id, two.name_id], old_roots={one.root_id, two.root_id})
+            return is_undone
+
+    def bind(
+        self,
+        word: str,
+        entity_id: int,
+        *,
+        stamp_ns: int,
+        source: str = ROBOT,
+        event_id: int | None = None,
+    ) -> Fact:
+        """Give a thing a word, said once: "this is a dax". Several things may be one.
+
+        Raises:
+            DataError: There is no such thing.
+        """
+        if self._records.entities.get(entity_id) is None:
+            raise DataError(f"there is no entity {entity_id} to be called {word!r}")
+        return self.learn(
+            reference(entity_id), IS_A, word, stamp_ns=stamp_ns, source=source, event_id=event_id
+        )
+
+    def united(self, entity_id: int, absorbed_id: int, *, stamp_ns: int) -> None:
+        """Follow two entities that turned out to be one thing: what is known of one is of the other."""
+        absorbed = reference(absorbed_id)
+        if self._find(absorbed) is not None:
+            self.alias(reference(entity_id), absorbed, stamp_ns=stamp_ns)
+
+    def listen(
+        self,
+        text: str,
+        *,
+        stamp_ns: int,
+        source: str = ROBOT,
+        event_id: int | None = None,
+        entity_id: int | None = None,
+    ) -> list[Fact]:
+        """Learn what plain sentences say: "the keys belong to Anna", "this is a dax", "X is called Y".
+
+        What is not understood is no fact. "This" is the one thing just seen, where it was one.
+
+        Args:
+            text: What was said.
+            stamp_ns: When.
+            source: By whom; "I" and "my name" are only understood of somebody other than the robot.
+            event_id: The event of the telling.
+            entity_id: What "this" is, where that is known.
+
+        Returns:
+            What was learned; a new name for something is no fact of its own.
+        """
+        learned, listener = [], Listener(self._records, self._config)
+        for saying in parse(text):
+            names = listener.names(saying, stamp_ns=stamp_ns, source=source, entity_id=entity_id)
+            if names is None:
+                continue
+            if saying.relation == CALLED:
+                self.alias(*names, stamp_ns=stamp_ns, source=source, event_id=event_id)
+                continue
+            learned.append(
+                self.learn(
+                    names[0],
+                    saying.relation,
+                    names[1],
+                    stamp_ns=stamp_ns,
+                    is_denied=saying.is_denied,
+                    source=source,
+                    event_id=event_id,
+                )
+            )
+        return learned
+
+    def erase(self, *, entity_ids: Iterable[int], event_ids: Iterable[int]) -> None:
+        """Delete what was told of things, under every name they have, and by events; see `Memory.forget`."""
+        with self._access.writing():
+            erase(self._truths, entity_ids=entity_ids, event_ids=event_ids)
+
+    def _checked_event(self, event_id: int | None) -> int | None:
+        if event_id is not None and self._records.events.get(event_id) is None:
+            raise DataError(f"there is no event {event_id} to have told a fact")
+        return event_id
+
+
+def _turned(row: FactRow, *, relation: str, is_swapped: bool) -> FactRow:
+    """Return a telling in the form that its relation is kept in from now on."""
+    one, other = row.subject_id, row.object_id
+    if is_swapped:
+        one, other = other, one
+    return replace(row, subject_id=one, relation=relation, object_id=other)
+
+
+def _checked_times(
+    stamp_ns: int, from_ns: int | None, until_ns: int | None
+) -> tuple[int, int, int]:
+    stamp_ns = checked_stamp(stamp_ns)
+    from_ns = stamp_ns if from_ns is None else checked_stamp(from_ns)
+    until_ns = FOREVER_NS if until_ns is None else checked_stamp(until_ns)
+    if from_ns >= until_ns:
+        raise StampError(
+            f"what is so from {from_ns} on ends after that, got {until_ns}",
+            reason=Reason.STAMP_INVALID,
+        )
+    return stamp_ns, from_ns, until_ns
+
+
+def _checked_source(source: str) -> str:
+    if not source.strip():
+        raise DataError("a telling has a source, got an empty one")
+    return source
