@@ -10,6 +10,7 @@ from robomem import __version__
 
 BENCHES = {
     "mapping": "this map, OctoMap and Open3D's on the same scans: speed, queries, bytes",
+    "memory": "questions about lives of a day and a month, with baselines, against the truth",
     "spatial": "correction, loops, rooms, routes, views and motion against the simulator's truth",
 }
 KINDS = ("where", "when", "near", "seen", "changes", "count", "visited", "told")  # as QueryKind
@@ -204,7 +205,9 @@ def _add_bench(add: _Add) -> argparse.ArgumentParser:
     parser.add_argument(
         "--frames", metavar="N", type=int, help="mapping: depth images into each map (20)"
     )
-    parser.add_argument("--pictures", metavar="DIR", help="spatial: draw what it saw into a folder")
+    parser.add_argument(
+        "--pictures", metavar="DIR", help="spatial, memory: draw what there is to see into a folder"
+    )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="another scene (0)")
     parser.add_argument(
         "--quick", action="store_true", help="less of everything, in a minute or two"

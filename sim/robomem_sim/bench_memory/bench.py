@@ -1,0 +1,85 @@
+"""What is measured, and in which order."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from robomem.errors import ConfigError
+from robomem.eval.bench import OnStep, Options, Outcome
+from robomem.eval.columns import markdown
+from robomem.eval.machine import this_machine, versions_of
+from robomem.eval.measure import Steps
+from robomem_sim.bench_memory.life import measure_life
+from robomem_sim.bench_memory.pictures import Pictures, check_matplotlib, draw_pictures
+from robomem_sim.bench_memory.report import (
+    QUICK,
+    Part,
+    Report,
+    Settings,
+    notes_of,
+    tables_of,
+)
+
+PARTS = (Part("life", measure_life, 180, 20),)
+PACKAGES = ("numpy", "faiss-cpu", "onnxruntime")
+DRAWING_S = 20
+
+
+def bench_memory(options: Options, *, on_step: OnStep | None = None) -> Outcome:
+    """Measure what a memory makes of generated lives; see `robomem.eval.bench`."""
+    if options.frames is not None or options.data is not None:
+        raise ConfigError("bench memory lives its own lives: --frames and --data are of the others")
+    pictures = None if options.pictures is None else str(options.pictures)
+    settings = replace(
+        QUICK if options.is_quick else Settings(), seed=options.seed, pictures=pictures
+    )
+    report = measure_memory(settings, on_step=on_step)
+    tables, notes = tables_of(report), notes_of(report)
+    return Outcome(report, tables, notes, markdown(tables, notes))
+
+
+def measure_memory(
+    settings: Settings, *, parts: Sequence[Part] = PARTS, on_step: OnStep | None = None
+) -> Report:
+    """Measure all parts, one after the other; Ctrl-C ends it with those that are done.
+
+    Args:
+        settings: How much of it.
+        parts: Which.
+        on_step: Is told the steps done and all steps; a step is a second, about.
+
+    Raises:
+        MissingExtraError: Pictures are wanted, and the extra `viz` is not installed.
+    """
+    if settings.pictures is not None:
+        check_matplotlib()  # better now than in minutes
+        parts = (*parts, _drawing(Path(settings.pictures)))
+    lengths = [part.quick_seconds if settings.is_quick else part.seconds for part in parts]
+    steps = Steps(sum(lengths), on_step)
+    seconds, found = dict[str, float](), dict[str, object]()
+    try:
+        for part, length in zip(parts, lengths, strict=True):
+            begin_s = time.perf_counter()
+            found[part.name] = part.measure(settings.seeds, settings.is_quick)
+            seconds[part.name] = time.perf_counter() - begin_s
+            steps.advance(length)
+    except KeyboardInterrupt:
+        if not found:
+            raise
+    return Report(
+        machine=this_machine(),
+        versions=versions_of(PACKAGES),
+        settings=settings,
+        seconds=seconds,
+        found=found,
+        left_out=tuple(part.name for part in parts if part.name not in found),
+    )
+
+
+def _drawing(folder: Path) -> Part:
+    def draw(seeds: Sequence[int], is_quick: bool) -> Pictures:
+        del is_quick
+        return draw_pictures(folder, seed=seeds[0])
+
+    return Part("pictures", draw, DRAWING_S, DRAWING_S)
