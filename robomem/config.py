@@ -109,14 +109,28 @@ class SemanticConfig(_Section):
     min_score: float = Field(default=0.3, ge=0, le=1)
     confirm_sightings: PositiveInt = 3
     """An entity is believed in after this many sightings."""
-    missing_looks: PositiveInt = 3
-    """An entity is missing after this many looks at its place that saw through it."""
+    log_odds_sighting: float = Field(default=2.0, gt=0, le=10)
+    """What a sighting adds to the log-odds that an entity is there,"""
+    log_odds_absent: float = Field(default=-2.0, ge=-10, lt=0)
+    """and a look at its place that saw through it; at 0 it is missing."""
+    log_odds_max: float = Field(default=6.0, gt=0, le=30)
+    """No surer than this, either way: three looks find out that it is gone, however often it was seen."""
     see_through_m: PositiveFloat = 0.08
     """A look sees through a place when it measures this much beyond it."""
     tentative_s: PositiveFloat = 60.0
     """A thing that was not confirmed after this long was a mistake of the detector."""
     average_sightings: PositiveInt = 20
     """The position is the mean of about the last so many sightings."""
+    shift_m: PositiveFloat = 0.2
+    """An entity sighted this far from its position, `confirm_sightings` times in a row, was shifted there."""
+    similarity: float = Field(default=0.75, ge=0, le=1)
+    """Embeddings whose cosine is less than this are not of one thing."""
+    gone_after_s: PositiveFloat = 86400.0
+    """What is missing, and still is at a look so long after it was first missed, is gone."""
+    touch_m: float = Field(default=0.1, ge=0, le=1)
+    """A thing stands on what its underside is this near to the top of."""
+    beside_m: float = Field(default=0.5, ge=0, le=10)
+    """Things are near when no more than this is between their boxes."""
 
 
 class EpisodicConfig(_Section):

@@ -28,7 +28,7 @@ class Forgetter:
 
     def erase(self, entity_ids: Iterable[int], event_ids: Iterable[int]) -> int:
         """Delete things, with all that happened to them and is known of them, and events; returns how many."""
-        entity_ids, event_ids = list(entity_ids), list(event_ids)
+        entity_ids, event_ids = [self._records.entity_now(i) for i in entity_ids], list(event_ids)
         self._facts.erase(
             entity_ids=entity_ids, event_ids=[*event_ids, *self._events_of(entity_ids)]
         )
@@ -60,8 +60,10 @@ class Forgetter:
             self._records.keyframes.save(replace(row, depth_digest=None, color_digest=None))
             self._records.surfels.delete("keyframe_id = ?", row.keyframe_id)
             self._scans.cut_out(keyframe_of(row), boxes)
-        for table in (self._records.entities, self._records.events, self._records.sightings):
+        records = self._records
+        for table in (records.entities, records.events, records.sightings, records.appearances):
             table.delete("entity_id = ?", entity.entity_id)
+        records.tombstones.delete("into_id = ?", entity.entity_id)
         return digests
 
     def _events_of(self, entity_ids: Iterable[int]) -> list[int]:

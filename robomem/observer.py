@@ -82,8 +82,7 @@ class Observer:
         for entity_id in self._timeline.stood_still(within_m=self._config.semantic.gate_m):
             self._tracker.stay(entity_id)
         for news in self._tracker.unite():
-            assert news.absorbed_id is not None, "it was two"
-            self._timeline.united(news.row, absorbed_id=news.absorbed_id)
+            self._unite(news)
 
     def log(self, happenings: Iterable[Happening]) -> LogReceipt:
         """Write down what happened that is no image, or count why it is rejected."""
@@ -261,12 +260,18 @@ class Observer:
             self._timeline.sighted(news.row, source=source)
         elif news.kind is NewsKind.MISSING:
             self._timeline.missing(news.row, stamp_ns=stamp_ns, source=source)
+        elif news.kind is NewsKind.UNITED:
+            self._unite(news)
         else:
             assert news.before is not None, "what moved was somewhere before"
             assert news.absorbed_id is not None, "and was found as another"
             self._timeline.moved(
                 news.row, before=news.before, absorbed_id=news.absorbed_id, source=source
             )
+
+    def _unite(self, news: News) -> None:
+        assert news.absorbed_id is not None, "it was two"
+        self._timeline.united(news.row, absorbed_id=news.absorbed_id)
 
     def _scan(self, observation: Observation, T_map_cam: Pose, keyframe: Keyframe) -> None:
         """Split what moves from what stands, trace it, journal what it says of the map, and keep it."""

@@ -161,12 +161,25 @@ class EntityState(StrEnum):
     """What the memory believes of an entity."""
 
     PRESENT = "present"
-    MISSING = "missing"
+    MISSING = "missing"  # not at its place when that was looked at
+    GONE = "gone"  # still missing at a look long after: it was removed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entity:
-    """A thing believed in. `p_kf` is (3,) metres in its keyframe, `p_map` the same point in map."""
+    """A thing believed in, or that was: what is gone keeps its name, its place and its history.
+
+    Attributes:
+        label: What it was called most often.
+        p_kf: Its centre, (3,) metres in its keyframe.
+        p_map: The same point in map.
+        size_m: Its extent along the axes of map, (3,) metres.
+        confidence: That the detector was right.
+        existence: Log-odds that it is there: sightings add, looks through its place subtract.
+        absent_ns: When its place was last looked at and it was not there.
+        labels: How often it was called what, the most often first.
+        split_from: The entity that it was taken for a part of, until both were seen at once.
+    """
 
     entity_id: int
     label: str
@@ -179,6 +192,10 @@ class Entity:
     last_seen_ns: int
     sightings: int
     confidence: float
+    existence: float = 0.0
+    absent_ns: int | None = None
+    labels: tuple[tuple[str, int], ...] = ()
+    split_from: int | None = None
 
 
 class EventKind(StrEnum):

@@ -171,7 +171,7 @@ def _clock(hit: Hit, timebase: Timebase) -> str:
 def _gone(hit: Hit, timebase: Timebase) -> str:
     """Say that the thing was looked for since, and was not there."""
     entity = hit.entity
-    if entity is None or entity.state is not EntityState.MISSING:
+    if entity is None or entity.state is EntityState.PRESENT:
         return ""
     if hit.event is None or hit.event.kind is not EventKind.MISSING:
         return ", but it was gone when I looked again"

@@ -20,7 +20,7 @@ import numpy as np
 
 from robomem.ask.labels import fold, matches
 from robomem.episodic.events import events_of
-from robomem.geometry import transform
+from robomem.store.entity_rows import entity_of
 from robomem.store.records import Records
 from robomem.store.rows import Array, EntityRow, EventRow, keyframe_of
 from robomem.types import (
@@ -197,8 +197,8 @@ class Recaller:
         return Hit(entity.confidence, then, entity)
 
     def _missed(self, entity: Entity) -> Event | None:
-        """Return the look that missed an entity which is missing."""
-        if entity.state is not EntityState.MISSING:
+        """Return the look that missed an entity which is not there."""
+        if entity.state is EntityState.PRESENT:
             return None
         rows = self.records.events.select(
             "entity_id = ? AND kind = ?", entity.entity_id, EventKind.MISSING
@@ -218,19 +218,7 @@ class Recaller:
     def _entity(self, row: EntityRow) -> Entity:
         T_map_kf = self._pose(row.keyframe_id)
         assert T_map_kf is not None
-        return Entity(
-            entity_id=row.entity_id,
-            label=row.label,
-            state=row.state,
-            keyframe_id=row.keyframe_id,
-            p_kf=row.p_kf,
-            p_map=transform(T_map_kf, row.p_kf),
-            size_m=row.size_m,
-            first_seen_ns=row.first_seen_ns,
-            last_seen_ns=row.last_seen_ns,
-            sightings=row.sightings,
-            confidence=row.score_sum / row.sightings * (1 - 0.5**row.sightings),
-        )
+        return entity_of(row, T_map_kf)
 
     def _event(self, row: EventRow) -> Event:
         return events_of(self.records, [row])[0]

@@ -50,7 +50,7 @@ def query_fields(query: Query) -> dict[str, Any]:
 def _row(hit: Hit, timebase: Timebase, *, has_day: bool) -> list[str]:
     evidence = hit.evidence
     entity_id = hit.entity.entity_id if hit.entity else hit.event.entity_id if hit.event else None
-    is_missing = hit.entity is not None and hit.entity.state is EntityState.MISSING
+    is_missing = hit.entity is not None and hit.entity.state is not EntityState.PRESENT
     return [
         _or_blank(entity_id),
         _or_blank(evidence.keyframe_id),

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.geometry import Depth, Points, Pose, inverse, project, transform
-from robomem.types import Vector
 
 SEEN_THROUGH = 1.0
 # The place is in plain view and the detector is silent: it may have missed the thing, so it takes more.
@@ -41,29 +40,37 @@ def is_in_view(look: Look, p_map: Points) -> NDArray[np.bool_]:
 
 
 def absence_evidence(
-    look: Look, p_map: Vector, *, size_m: Vector | None, seen_range_m: float, see_through_m: float
-) -> float:
-    """Weigh what a look that did not detect a thing says against it.
+    look: Look,
+    places: Points,
+    *,
+    sizes_m: Points,
+    seen_ranges_m: NDArray[np.float64],
+    see_through_m: float,
+) -> NDArray[np.float64]:
+    """Weigh what a look that did not detect things says against each of them, (N,).
 
     Args:
         look: The look.
-        p_map: Where the thing was, (3,) metres in map.
-        size_m: Its extent, (3,) metres.
-        seen_range_m: The farthest it was detected from.
-        see_through_m: How far behind it a ray must go on.
+        places: Where they were, (N, 3) metres in map.
+        sizes_m: Their extents, (N, 3) metres; NaN where unknown.
+        seen_ranges_m: The farthest that each was detected from, (N,).
+        see_through_m: How far behind a thing a ray must go on.
     """
-    size = np.full(3, DEFAULT_SIZE_M) if size_m is None else size_m
-    p_cam = transform(inverse(look.T_map_cam), p_map + BOX_SAMPLES * size)
-    measured_m = _measure(look, p_cam)
-    is_measured = ~np.isnan(measured_m)
-    if is_measured.mean() < MIN_MEASURED_FRACTION:
-        return NO_EVIDENCE
-    behind_m = (measured_m - p_cam[:, 2])[is_measured]
-    if (behind_m > see_through_m).mean() >= MIN_THROUGH_FRACTION:
-        return SEEN_THROUGH
-    is_near = float(np.linalg.norm(p_cam.mean(axis=0))) <= SURE_RANGE_FRACTION * seen_range_m
-    is_unhidden = float(np.median(behind_m)) >= -(float(size.max()) / 2 + see_through_m)
-    return UNDETECTED if look.has_detector and is_near and is_unhidden else NO_EVIDENCE
+    sizes_m = np.where(np.isnan(sizes_m), DEFAULT_SIZE_M, sizes_m)
+    samples = (places[:, None] + BOX_SAMPLES * sizes_m[:, None]).reshape(-1, 3)
+    p_cam = transform(inverse(look.T_map_cam), samples)
+    behind_m = (_measure(look, p_cam) - p_cam[:, 2]).reshape(len(places), -1)
+    measured = (~np.isnan(behind_m)).sum(axis=1)
+    is_measured = measured >= MIN_MEASURED_FRACTION * len(BOX_SAMPLES)
+    through = (behind_m > see_through_m).sum(axis=1)  # NaN is not
+    is_through = through >= MIN_THROUGH_FRACTION * measured
+    ranges_m = np.linalg.norm(p_cam.reshape(*behind_m.shape, 3).mean(axis=1), axis=1)
+    is_near = ranges_m <= SURE_RANGE_FRACTION * seen_ranges_m
+    middle_m = np.full(len(places), -np.inf)
+    middle_m[is_measured] = np.nanmedian(behind_m[is_measured], axis=1)
+    is_unhidden = middle_m >= -(sizes_m.max(axis=1) / 2 + see_through_m)
+    undetected = np.where(look.has_detector & is_near & is_unhidden, UNDETECTED, NO_EVIDENCE)
+    return np.where(is_measured, np.where(is_through, SEEN_THROUGH, undetected), NO_EVIDENCE)
 
 
 def _measure(look: Look, p_cam: Points) -> NDArray[np.float64]:

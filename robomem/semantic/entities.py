@@ -1,8 +1,14 @@
-"""Things believed in: born from sightings, confirmed, moved, missed. The rows are the state.
+"""Things believed in: born from sightings, confirmed, moved, missed, gone; two that are one, one that is two.
+
+Whether a thing is there is a log-odds, as a voxel of the map has one: a sighting adds `log_odds_sighting`, a look
+at its place without it subtracts as much of `log_odds_absent` as it is evidence (`semantic.absence`), and it stays
+within `log_odds_max`. At 0 it is missing; an occluded thing is not looked at, and keeps what it has.
 
 Everything is decided inside the caller's transaction; after a rollback, make a new tracker.
 """
 
+import json
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -10,14 +16,19 @@ from enum import StrEnum
 import numpy as np
 
 from robomem.config import SemanticConfig
-from robomem.geometry import inverse, transform
 from robomem.semantic.absence import Look, absence_evidence, is_in_view
-from robomem.semantic.association import Candidate, associate
-from robomem.semantic.lifting import Sighting
+from robomem.semantic.association import associate
+from robomem.semantic.identity import same_thing
+from robomem.semantic.joining import Joiner, called, hang
+from robomem.semantic.lifting import Sighting, distinct
+from robomem.semantic.roster import Roster
 from robomem.store.records import Records
 from robomem.store.rows import EntityRow, SightingRow
-from robomem.store.sightings import running_mean
 from robomem.types import EntityState, Keyframe, Vector
+
+FIRST_LOOKS = (
+    5  # embeddings taken of an entity at once; later ones once a keyframe, for they are much alike
+)
 
 
 class NewsKind(StrEnum):
@@ -73,18 +84,20 @@ class EntityTracker:
         self._config = config
         self._keyframe_of = keyframe_of
         self._is_known_free = is_known_free
-        self._rows = {row.entity_id: row for row in records.entities.select()}
-        self._p_map = {row.entity_id: self._place(row) for row in self._rows.values()}
+        self._roster = Roster(records, config, pose_of=lambda i: keyframe_of(i).T_map_kf)
+        self._joiner = Joiner(records, self._roster, config, keyframe_of=keyframe_of)
 
     def update(self, glance: Glance) -> list[News]:
         """Take in one observation; returns what it changed, in a fixed order."""
+        sightings = distinct(glance.sightings)
+        near = self._roster.near([sighting.p_map for sighting in sightings])
+        matches = associate(sightings, [self._roster.candidate(i) for i in near], self._config)
         news: list[News] = []
-        matches = associate(glance.sightings, self._candidates(), gate_m=self._config.gate_m)
-        for index, sighting in enumerate(glance.sightings):
-            if index in matches:
-                news += self._sight(self._rows[matches[index]], sighting, glance)
-            else:
+        for index, sighting in enumerate(sightings):
+            if index not in matches:
                 news += self._give_birth(sighting, glance)
+            elif matches[index] in self._roster:  # not one with another one by now
+                news += self._sight(self._roster[matches[index]], sighting, glance)
         news += self._look_for_missing(glance, seen=set(matches.values()))
         self._drop_stale(glance.stamp_ns)
         return news
@@ -94,239 +107,220 @@ class EntityTracker:
 
         Two that one keyframe saw both stay two. Returns the older ones, as they are now.
         """
-        present = [
-            row
-            for row in self._rows.values()
-            if row.is_confirmed and row.state is EntityState.PRESENT
-        ]
+        present = [r for r in self._roster if r.is_confirmed and r.state is EntityState.PRESENT]
+        places = [self._roster.place(row.entity_id) for row in present]
         near = sorted(
-            (float(np.linalg.norm(self._p_map[a.entity_id] - self._p_map[b.entity_id])), i, j)
+            (float(np.linalg.norm(places[i] - places[j])), i, j)
             for i, a in enumerate(present)
             for j, b in enumerate(present[:i])
             if a.label == b.label
         )
         news: list[News] = []
         for distance_m, i, j in near:
-            a, b = (self._rows.get(present[k].entity_id) for k in (i, j))
-            if a is None or b is None or distance_m > self._config.gate_m:
+            a_id, b_id = present[i].entity_id, present[j].entity_id
+            if distance_m > self._config.gate_m:
                 continue
-            if self._seen_by(a).isdisjoint(self._seen_by(b)):
-                news.append(
-                    self._unite(*sorted((a, b), key=lambda r: (r.first_seen_ns, r.entity_id)))
-                )
+            if a_id not in self._roster or b_id not in self._roster:
+                continue
+            if self._seen_by(a_id).isdisjoint(self._seen_by(b_id)):
+                news.append(self._unite(self._roster[a_id], self._roster[b_id]))
         return news
 
     def stay(self, entity_id: int) -> None:
         """Take back that a thing moved: what was seen of it near where it is counts again."""
-        row = self._rows.get(entity_id)
-        if row is None:
-            return
-        for sighting in self._records.sightings.select("entity_id = ? AND count < 0", entity_id):
-            T_map_kf = self._keyframe_of(sighting.keyframe_id).T_map_kf
-            away_m = np.linalg.norm(transform(T_map_kf, sighting.p_kf) - self._p_map[entity_id])
-            if away_m <= self._config.gate_m:
-                self._records.sightings.save(replace(sighting, count=-sighting.count))
-        self._save(
-            replace(
-                row, p_kf=_hang(self._mean_place(entity_id), self._keyframe_of(row.keyframe_id))
-            )
-        )
+        if entity_id in self._roster:
+            self._joiner.stay(entity_id)
 
-    def _seen_by(self, row: EntityRow) -> set[int]:
-        sightings = self._records.sightings.select("entity_id = ?", row.entity_id)
+    def _seen_by(self, entity_id: int) -> set[int]:
+        sightings = self._records.sightings.select("entity_id = ?", entity_id)
         return {sighting.keyframe_id for sighting in sightings}
-
-    def _unite(self, old: EntityRow, new: EntityRow) -> News:
-        """Make one of two: the old one's name, the history of both."""
-        last = max(old, new, key=lambda row: row.last_seen_ns)
-        for sighting in self._records.sightings.select("entity_id = ?", new.entity_id):
-            self._records.sightings.save(replace(sighting, entity_id=old.entity_id))
-        self._drop(new.entity_id)
-        row = replace(
-            last,
-            entity_id=old.entity_id,
-            p_kf=_hang(self._mean_place(old.entity_id), self._keyframe_of(last.keyframe_id)),
-            is_novel=old.is_novel,
-            first_seen_ns=old.first_seen_ns,
-            sightings=old.sightings + new.sightings,
-            score_sum=old.score_sum + new.score_sum,
-            seen_range_m=max(old.seen_range_m, new.seen_range_m),
-        )
-        self._save(row)
-        return News(NewsKind.UNITED, row, absorbed_id=new.entity_id)
-
-    def _candidates(self) -> list[Candidate]:
-        return [
-            Candidate(row.entity_id, row.label, self._p_map[row.entity_id], row.size_m)
-            for row in self._rows.values()
-        ]
 
     def _sight(self, row: EntityRow, sighting: Sighting, glance: Glance) -> list[News]:
         """Fuse a sighting into its entity: position and size are means over the last sightings."""
-        n = min(row.sightings + 1, self._config.average_sightings)
-        p_map = self._p_map[row.entity_id]
+        config, entity_id = self._config, row.entity_id
+        p_map = self._roster.place(entity_id)
+        astray, averaged = row.astray + 1, row.averaged
+        if math.dist(p_map, sighting.p_map) <= _slack(row, config.shift_m):
+            astray = 0
+        elif astray >= config.confirm_sightings:
+            self._joiner.leave_place(entity_id)
+            astray = averaged = 0
+        n = min(averaged + 1, config.average_sightings)
+        p_map = p_map + (sighting.p_map - p_map) / n
+        existence = min(row.existence + config.log_odds_sighting, config.log_odds_max)
+        is_here = existence > 0
         fused = replace(
-            row,
-            state=EntityState.PRESENT,
+            called(row, {sighting.label: 1}),
+            state=EntityState.PRESENT if is_here else row.state,
             keyframe_id=glance.keyframe.keyframe_id,
-            p_kf=_hang(p_map + (sighting.p_map - p_map) / n, glance.keyframe),
+            p_kf=hang(p_map, glance.keyframe),
             size_m=_mean_size(row.size_m, sighting.size_m, n),
             last_seen_ns=max(row.last_seen_ns, glance.stamp_ns),
+            missed_ns=None if is_here else row.missed_ns,
             sightings=row.sightings + 1,
+            averaged=averaged + 1,
+            astray=astray,
             score_sum=row.score_sum + sighting.score,
-            looks=0.0,
+            existence=existence,
             seen_range_m=max(row.seen_range_m, sighting.range_m),
         )
-        self._note(row.entity_id, sighting, glance.keyframe)
-        if row.is_confirmed:
-            self._save(fused)
-            return [News(NewsKind.SIGHTED, fused)]
-        return self._confirm(fused)
+        self._note(entity_id, sighting, glance.keyframe)
+        self._roster.save(fused, p_map)
+        if not row.is_confirmed:
+            return self._confirm(fused, glance.stamp_ns)
+        if fused.keyframe_id != row.keyframe_id:  # now and then
+            twin = self._joiner.twin_of(fused)
+            if twin is not None:
+                return [self._unite(fused, twin)]
+        return [News(NewsKind.SIGHTED, fused)]
 
     def _give_birth(self, sighting: Sighting, glance: Glance) -> list[News]:
         row = EntityRow(
             entity_id=self._records.next_id("entity"),
             label=sighting.label,
+            labels=json.dumps({sighting.label: 1}),
             state=EntityState.PRESENT,
             is_confirmed=False,
             is_novel=self._is_known_free(sighting.p_map),
             keyframe_id=glance.keyframe.keyframe_id,
-            p_kf=_hang(sighting.p_map, glance.keyframe),
+            p_kf=hang(sighting.p_map, glance.keyframe),
             size_m=sighting.size_m,
             first_seen_ns=glance.stamp_ns,
             last_seen_ns=glance.stamp_ns,
+            absent_ns=None,
+            missed_ns=None,
             sightings=1,
+            averaged=1,
+            astray=0,
             score_sum=sighting.score,
-            looks=0.0,
+            existence=self._config.log_odds_sighting,
             seen_range_m=sighting.range_m,
+            split_from=None,
         )
         self._note(row.entity_id, sighting, glance.keyframe)
-        return self._confirm(row)
+        self._roster.save(row, sighting.p_map)
+        return self._confirm(row, glance.stamp_ns)
 
-    def _confirm(self, row: EntityRow) -> list[News]:
-        """Believe in a thing sighted often enough: it is new, or one that was missed elsewhere."""
+    def _confirm(self, row: EntityRow, stamp_ns: int) -> list[News]:
+        """Believe in a thing sighted often enough: it is new, or one that was missed, or was a part of another."""
         if row.sightings < self._config.confirm_sightings:
-            self._save(row)
             return []
+        twin = self._joiner.twin_of(row)
+        if twin is not None:
+            return [self._unite(twin, row)]
         row = replace(row, is_confirmed=True)
-        missed = [r for r in self._others(row) if r.state is EntityState.MISSING]
-        if missed:
-            self._save(row)  # its sightings move to the one it is
-            return [self._merge(max(missed, key=lambda r: (r.last_seen_ns, r.entity_id)), row)]
         self._save(row)
-        return [News(NewsKind.FOUND, row)]
+        missed = [r for r in self._others(row) if r.state is not EntityState.PRESENT]
+        old = self._same_thing(row, missed)
+        if old is not None:
+            return [self._merge(old, row, stamp_ns=stamp_ns)]
+        return [News(NewsKind.FOUND, self._joiner.split_off(row))]
 
     def _look_for_missing(self, glance: Glance, *, seen: set[int]) -> list[News]:
+        """Weigh what the look says against the things that should be in view, and were not detected."""
         if glance.look is None:
             return []
+        in_view = self._roster.ids[is_in_view(glance.look, self._roster.places)]
         expected = [
             row
-            for row in self._rows.values()
-            if row.state is EntityState.PRESENT and row.entity_id not in seen
-            if row.last_seen_ns < glance.stamp_ns
+            for row in map(self._roster.__getitem__, sorted(in_view.tolist()))
+            if row.entity_id not in seen and row.last_seen_ns < glance.stamp_ns
         ]
         if not expected:
             return []
-        p_map = np.array([self._p_map[row.entity_id] for row in expected])
-        news: list[News] = []
-        for row, is_looked_at in zip(expected, is_in_view(glance.look, p_map), strict=True):
-            if is_looked_at and row.entity_id in self._rows:  # not merged by now
-                news += self._look_for(row, glance.look)
-        return news
-
-    def _look_for(self, row: EntityRow, look: Look) -> list[News]:
+        unknown = np.full(3, np.nan)
         evidence = absence_evidence(
-            look,
-            self._p_map[row.entity_id],
-            size_m=row.size_m,
-            seen_range_m=row.seen_range_m,
+            glance.look,
+            np.array([self._roster.place(row.entity_id) for row in expected]),
+            sizes_m=np.array([unknown if r.size_m is None else r.size_m for r in expected]),
+            seen_ranges_m=np.array([row.seen_range_m for row in expected]),
             see_through_m=self._config.see_through_m,
         )
-        if not evidence:
-            return []
-        row = replace(row, looks=row.looks + evidence)
-        if row.looks < self._config.missing_looks:
+        news: list[News] = []
+        for row, against in zip(expected, evidence.tolist(), strict=True):
+            if against and row.entity_id in self._roster:  # not one with another one by now
+                news += self._miss(row, against, stamp_ns=glance.stamp_ns)
+        return news
+
+    def _miss(self, row: EntityRow, against: float, *, stamp_ns: int) -> list[News]:
+        """Believe less in a thing that a look did not find."""
+        config = self._config
+        existence = row.existence + against * config.log_odds_absent
+        row = replace(row, existence=max(existence, -config.log_odds_max))
+        if existence > 0:
             self._save(row)
-            return []
-        if not row.is_confirmed:
-            self._drop(row.entity_id)
-            return []
-        row = replace(row, state=EntityState.MISSING)
-        self._save(row)
-        found = [r for r in self._others(row) if r.first_seen_ns > row.last_seen_ns and r.is_novel]
-        if found:
-            return [self._merge(row, min(found, key=lambda r: (r.first_seen_ns, r.entity_id)))]
-        return [News(NewsKind.MISSING, row)]
+        elif not row.is_confirmed:
+            self._roster.drop(row.entity_id)
+        elif row.state is EntityState.PRESENT:
+            row = replace(row, state=EntityState.MISSING, missed_ns=stamp_ns, absent_ns=stamp_ns)
+            self._save(row)
+            return [self._moved_or_missing(row, stamp_ns)]
+        else:
+            missed_ns = stamp_ns if row.missed_ns is None else row.missed_ns
+            is_gone = stamp_ns - missed_ns >= config.gone_after_s * 1e9
+            state = EntityState.GONE if is_gone else row.state
+            self._save(replace(row, state=state, absent_ns=stamp_ns))
+        return []
+
+    def _moved_or_missing(self, row: EntityRow, stamp_ns: int) -> News:
+        """Tell whether a thing that is missing was found elsewhere since."""
+        found = [
+            r
+            for r in self._others(row)
+            if r.state is EntityState.PRESENT and r.first_seen_ns > row.last_seen_ns
+            if r.is_novel or self._roster.looks(r.entity_id)
+        ]
+        new = self._same_thing(row, found)
+        return (
+            News(NewsKind.MISSING, row) if new is None else self._merge(row, new, stamp_ns=stamp_ns)
+        )
 
     def _others(self, row: EntityRow) -> Iterable[EntityRow]:
-        """Return the confirmed entities of the same label."""
-        return [
-            r
-            for r in self._rows.values()
-            if r.is_confirmed and r.label == row.label and r.entity_id != row.entity_id
-        ]
+        """Return the other confirmed entities."""
+        return (r for r in self._roster if r.is_confirmed and r.entity_id != row.entity_id)
 
-    def _merge(self, old: EntityRow, new: EntityRow) -> News:
-        """Make one of two: the old one's name and history, the new one's place."""
-        row = replace(
-            new,
-            entity_id=old.entity_id,
-            is_novel=old.is_novel,
-            first_seen_ns=old.first_seen_ns,
-            sightings=old.sightings + new.sightings,
-            score_sum=old.score_sum + new.score_sum,
-        )
-        sightings = self._records.sightings
-        for elsewhere in sightings.select("entity_id = ?", old.entity_id):
-            sightings.save(replace(elsewhere, count=-abs(elsewhere.count)))
-        for sighting in sightings.select("entity_id = ?", new.entity_id):
-            sightings.save(replace(sighting, entity_id=old.entity_id))
-        self._drop(new.entity_id)
-        self._save(row)
-        return News(
-            NewsKind.MOVED, replace(row, first_seen_ns=new.first_seen_ns), old, new.entity_id
-        )
+    def _same_thing(self, row: EntityRow, others: Iterable[EntityRow]) -> EntityRow | None:
+        return same_thing(row, others, self._roster, min_similarity=self._config.similarity)
+
+    def _merge(self, old: EntityRow, new: EntityRow, *, stamp_ns: int) -> News:
+        row = self._joiner.merge(old, new, stamp_ns=stamp_ns)
+        moved = replace(row, first_seen_ns=new.first_seen_ns)
+        return News(NewsKind.MOVED, moved, old, new.entity_id)
+
+    def _unite(self, a: EntityRow, b: EntityRow) -> News:
+        row, absorbed_id = self._joiner.unite(a, b)
+        return News(NewsKind.UNITED, row, absorbed_id=absorbed_id)
 
     def _drop_stale(self, stamp_ns: int) -> None:
         oldest_ns = stamp_ns - self._config.tentative_s * 1e9
-        for row in list(self._rows.values()):
-            if not row.is_confirmed and row.last_seen_ns < oldest_ns:
-                self._drop(row.entity_id)
+        for entity_id in sorted(self._roster.tentative_ids):
+            if self._roster[entity_id].last_seen_ns < oldest_ns:
+                self._roster.drop(entity_id)
 
     def _save(self, row: EntityRow) -> None:
-        self._rows[row.entity_id] = row
-        self._p_map[row.entity_id] = self._place(row)
-        self._records.entities.save(row)
+        """Write down an entity that is where it was."""
+        self._roster.save(row, self._roster.place(row.entity_id))
 
     def _note(self, entity_id: int, sighting: Sighting, keyframe: Keyframe) -> None:
-        """Add a sighting to what its keyframe saw of the thing."""
-        p_kf = _hang(sighting.p_map, keyframe)
+        """Add a sighting to what its keyframe saw of the thing, and now and then a look at it."""
+        p_kf = hang(sighting.p_map, keyframe)
         row = self._records.sightings.get(entity_id, keyframe.keyframe_id)
+        is_first = row is None
         if row is None or row.count < 0:
             row = SightingRow(entity_id, keyframe.keyframe_id, p_kf, 1)
         else:
             count = row.count + 1
             row = replace(row, p_kf=row.p_kf + (p_kf - row.p_kf) / count, count=count)
         self._records.sightings.save(row)
-
-    def _drop(self, entity_id: int) -> None:
-        del self._rows[entity_id], self._p_map[entity_id]
-        self._records.entities.delete("entity_id = ?", entity_id)
-        self._records.sightings.delete("entity_id = ?", entity_id)
-
-    def _mean_place(self, entity_id: int) -> Vector:
-        return running_mean(
-            self._records.sightings.select("entity_id = ?", entity_id),
-            pose_of=lambda keyframe_id: self._keyframe_of(keyframe_id).T_map_kf,
-            window=self._config.average_sightings,
-        )
-
-    def _place(self, row: EntityRow) -> Vector:
-        return transform(self._keyframe_of(row.keyframe_id).T_map_kf, row.p_kf)
+        if sighting.embedding is not None and (
+            is_first or self._roster.looks(entity_id) < FIRST_LOOKS
+        ):
+            self._roster.look_at(entity_id, sighting.embedding)
 
 
-def _hang(p_map: Vector, keyframe: Keyframe) -> Vector:
-    return transform(inverse(keyframe.T_map_kf), p_map)
+def _slack(row: EntityRow, shift_m: float) -> float:
+    """Return how far from its place a thing may be sighted that has not moved: one may see an end of it only."""
+    return shift_m if row.size_m is None else max(shift_m, float(row.size_m.max()) / 2)
 
 
 def _mean_size(old: Vector | None, new: Vector | None, n: int) -> Vector | None:

@@ -1,5 +1,6 @@
 """From a detection in an image to a sighting in map."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,18 +9,20 @@ from numpy.typing import NDArray
 from robomem.geometry import Depth, Points, Pose, transform
 from robomem.types import Detection, Observation, Vector
 
+SIZE_RATIO = 1.5  # how much larger along an axis the same thing may seem
 MIN_VALID_FRACTION = 0.2  # of the pixels inside a box; fewer say nothing about where it is
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
-    """A detection with its place: `p_map` (3,) metres, `range_m` from the sensor."""
+    """A detection with its place: `p_map` (3,) metres, `range_m` from the sensor; `embedding` is (D,) unit length."""
 
     label: str
     score: float
     p_map: Vector
     range_m: float
     size_m: Vector | None
+    embedding: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,9 +48,38 @@ def lift(observation: Observation, T_map_cam: Pose, *, min_score: float) -> list
                 p_map=transform(T_map_cam, p_cam),
                 range_m=float(np.linalg.norm(p_cam)),
                 size_m=detection.size_m,
+                embedding=detection.embedding,
             )
         )
     return sightings
+
+
+def distinct(sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Return the sightings, of those that are of one thing only the surest: a detector may name it twice."""
+    kept: list[Sighting] = []
+    for sighting in sorted(sightings, key=lambda s: -s.score):
+        if not any(
+            is_same_body(sighting.p_map, sighting.size_m, other.p_map, other.size_m)
+            for other in kept
+        ):
+            kept.append(sighting)
+    return kept
+
+
+def is_same_body(
+    p_map: Vector, size_m: Vector | None, other_p_map: Vector, other_size_m: Vector | None
+) -> bool:
+    """Tell whether two boxes, (3,) metres each, of one size overlap by half: two bodies cannot."""
+    if size_m is None or other_size_m is None or not is_alike(size_m, other_size_m):
+        return False
+    reach_m = np.minimum(size_m, other_size_m) / 2
+    return bool((np.abs(p_map - other_p_map) <= reach_m).all())
+
+
+def is_alike(size_m: Vector, other_size_m: Vector) -> bool:
+    """Tell whether two sizes (3,) may be of one thing, which may have been turned about z."""
+    a, b = (np.append(np.sort(size[:2]), size[2]) for size in (size_m, other_size_m))
+    return bool((np.maximum(a, b) <= SIZE_RATIO * np.minimum(a, b)).all())
 
 
 def name_points(

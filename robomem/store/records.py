@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from robomem.errors import StoreCorruptError, StoreError
+from robomem.store.entity_rows import AppearanceRow, TombstoneRow
 from robomem.store.event_schema import EVENT_SCHEMA
 from robomem.store.experience_index import EXPERIENCE_SCHEMA, ExperienceIndex
 from robomem.store.experience_rows import ExperienceRow, ProcedureRow
@@ -77,6 +78,8 @@ class Records:
         self.embeddings = Table(self._db, EmbeddingRow)
         self.log_clocks = Table(self._db, LogClockRow)
         self.sightings = Table(self._db, SightingRow, key_columns=2)
+        self.appearances = Table(self._db, AppearanceRow)
+        self.tombstones = Table(self._db, TombstoneRow)
         self.deltas = Table(self._db, DeltaRow)
         self.labels = Table(self._db, LabelRow)
         self.surfels = Table(self._db, SurfelsRow)
@@ -232,6 +235,11 @@ class Records:
         row = self._db.execute("SELECT value FROM counter WHERE name = ?", (counter,)).fetchone()
         return int(row[0]) if row else 0
 
+    def entity_now(self, entity_id: int) -> int:
+        """Return what an entity is called that turned out to be another one; the same where it did not."""
+        tombstone = self.tombstones.get(entity_id)
+        return tombstone.into_id if tombstone else entity_id
+
     def set_embedding_dim(self, dim: int) -> None:
         """Fix the size of the events' embeddings."""
         self._db.execute("INSERT INTO counter VALUES ('embedding_dim', ?)", (dim,))
@@ -273,6 +281,7 @@ class Records:
             self.sources, self.keyframes, self.entities, self.events, self.embeddings, self.sightings,
             self.experiences, self.procedures,
             self.facts, self.names, self.aliases, self.relations,
+            self.appearances, self.tombstones,
         )  # fmt: skip
         for table in tables:
             table.hash_into(digest)
@@ -292,6 +301,7 @@ class Records:
                 self.log_clocks, self.sightings, self.deltas, self.labels, self.surfels, self.scans, self.scan_data,
                 self.experiences, self.procedures,
                 self.facts, self.truths, self.names, self.name_words, self.aliases, self.relations,
+                self.appearances, self.tombstones,
             )  # fmt: skip
             for table in tables:
                 table.create()

@@ -1,5 +1,6 @@
 """The rows of the records: one frozen dataclass a table. An array is kept as its float64 bytes."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,17 +53,25 @@ class EntityRow:
     """All that is known of a thing, believed in or not yet.
 
     Attributes:
+        label: What it was called most often; a name as often as the first one does not replace it.
+        labels: How often it was called what: a JSON object of counts.
         is_confirmed: Whether it was sighted often enough to be believed in.
         is_novel: Whether it stood, when first seen, where the map had seen free space.
         p_kf: Its centre in the keyframe of the last sighting, (3,) metres.
         size_m: Its extent, (3,) metres.
+        absent_ns: The last look at its place that did not find it,
+        missed_ns: and the first since it was last sighted, from which on it was missing.
+        averaged: Over how many sightings its place is the mean: those since it last moved.
+        astray: How many sightings in a row were too far from there.
         score_sum: Sum of the detector's scores.
-        looks: Evidence that it is gone, since the last sighting; see `semantic.absence`.
+        existence: Log-odds that it is there; see `semantic.entities`.
         seen_range_m: The farthest it was sighted from.
+        split_from: The entity whose sightings were its own, until both were seen at once.
     """
 
     entity_id: int
     label: str
+    labels: str
     state: EntityState
     is_confirmed: bool
     is_novel: bool
@@ -71,10 +80,20 @@ class EntityRow:
     size_m: Array | None
     first_seen_ns: int
     last_seen_ns: int
+    absent_ns: int | None
+    missed_ns: int | None
     sightings: int
+    averaged: int
+    astray: int
     score_sum: float
-    looks: float
+    existence: float
     seen_range_m: float
+    split_from: int | None
+
+    def votes(self) -> dict[str, int]:
+        """Return how often it was called what, the most often first."""
+        counts: dict[str, int] = json.loads(self.labels)
+        return dict(sorted(counts.items(), key=lambda vote: (-vote[1], vote[0])))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
