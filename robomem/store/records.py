@@ -71,29 +71,8 @@ class Records:
             self._db = _connect(path, is_writer=is_writer)
         except sqlite3.DatabaseError as err:
             raise StoreCorruptError(f"{path} cannot be opened: {err}") from err
-        self.sources = Table(self._db, SourceRow)
-        self.keyframes = Table(self._db, KeyframeRow)
-        self.entities = Table(self._db, EntityRow)
-        self.events = Table(self._db, EventRow)
-        self.embeddings = Table(self._db, EmbeddingRow)
-        self.log_clocks = Table(self._db, LogClockRow)
-        self.sightings = Table(self._db, SightingRow, key_columns=2)
-        self.appearances = Table(self._db, AppearanceRow)
-        self.tombstones = Table(self._db, TombstoneRow)
-        self.deltas = Table(self._db, DeltaRow)
-        self.labels = Table(self._db, LabelRow)
-        self.surfels = Table(self._db, SurfelsRow)
-        self.scans = Table(self._db, ScanRow)
-        self.scan_data = Table(self._db, ScanDataRow)
-        self.experiences = Table(self._db, ExperienceRow)
-        self.procedures = Table(self._db, ProcedureRow)
-        self.experience_index = ExperienceIndex(self._db)
-        self.facts = Table(self._db, FactRow)
-        self.truths = Table(self._db, TruthRow, key_columns=2)
-        self.names = Table(self._db, NameRow)
-        self.name_words = Table(self._db, NameWordRow, key_columns=2)
-        self.aliases = Table(self._db, AliasRow)
-        self.relations = Table(self._db, RelationRow)
+        self._name_tables()
+        self._name_tables_of_rooms()
         if is_writer:
             self._db.execute(f"PRAGMA synchronous = {sync.upper()}")
             self._db.execute("PRAGMA secure_delete = ON")
@@ -293,6 +272,35 @@ class Records:
         self._db.execute("VACUUM")
         self._db.execute("DELETE FROM doomed")
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _name_tables(self) -> None:
+        """Name what was perceived, and the map."""
+        self.sources = Table(self._db, SourceRow)
+        self.keyframes = Table(self._db, KeyframeRow)
+        self.entities = Table(self._db, EntityRow)
+        self.events = Table(self._db, EventRow)
+        self.embeddings = Table(self._db, EmbeddingRow)
+        self.log_clocks = Table(self._db, LogClockRow)
+        self.sightings = Table(self._db, SightingRow, key_columns=2)
+        self.appearances = Table(self._db, AppearanceRow)
+        self.tombstones = Table(self._db, TombstoneRow)
+        self.deltas = Table(self._db, DeltaRow)
+        self.labels = Table(self._db, LabelRow)
+        self.surfels = Table(self._db, SurfelsRow)
+        self.scans = Table(self._db, ScanRow)
+        self.scan_data = Table(self._db, ScanDataRow)
+
+    def _name_tables_of_rooms(self) -> None:
+        """Name what was made of it."""
+        self.experiences = Table(self._db, ExperienceRow)
+        self.procedures = Table(self._db, ProcedureRow)
+        self.experience_index = ExperienceIndex(self._db)
+        self.facts = Table(self._db, FactRow)
+        self.truths = Table(self._db, TruthRow, key_columns=2)
+        self.names = Table(self._db, NameRow)
+        self.name_words = Table(self._db, NameWordRow, key_columns=2)
+        self.aliases = Table(self._db, AliasRow)
+        self.relations = Table(self._db, RelationRow)
 
     def _create(self) -> None:
         with self.transaction():
