@@ -23,7 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 from robomem.ask import compose, grammar, labels
 from robomem.ask.recall import Recaller
 from robomem.config import Config
+from robomem.episodic.episodes import Episode, EpisodeLevel
 from robomem.episodic.experience import Experiences
+from robomem.episodic.hierarchy import Hierarchy
 from robomem.episodic.search import EventSearch
 from robomem.errors import ConfigError, QueryError, Reason
 from robomem.forgetting import Forgetter
@@ -87,6 +89,7 @@ class Memory:
         self.facts = Facts(self._access, config.facts, fold=labels.fold)
         self._recaller = Recaller(self._records, config.ask.near_radius_m)
         self.experience = Experiences(self._access, config.experience)
+        self.hierarchy = Hierarchy(self._access, config.segments)
         self._observer: Observer | None = None
         self._until_checkpoint = config.store.checkpoint_observations
         try:
@@ -223,6 +226,12 @@ class Memory:
         """Return everything that happened, by id."""
         with self._reading():
             return self._recaller.events()
+
+    def episodes(
+        self, level: EpisodeLevel | str = EpisodeLevel.SEGMENT, **span: int | None
+    ) -> list[Episode]:
+        """Return what belongs together of what happened; see `Hierarchy.episodes`."""
+        return self.hierarchy.episodes(level, **span)
 
     def keyframes(self) -> list[Keyframe]:
         """Return every keyframe, by id."""
@@ -565,6 +574,7 @@ class Memory:
         with self._access.writing():
             assert self._observer is not None, "a writer has one"
             yield self._observer
+            self.hierarchy.follow()
 
     def _reading(self) -> AbstractContextManager[object]:
         return self._access.reading()

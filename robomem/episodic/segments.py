@@ -36,6 +36,8 @@ class Beat:
         words: Its text as `words.hashed_words`.
         embedding: Of unit length, (D,) float32.
         p_map: Where it was, (3,) metres, as the map was when it was logged.
+        room: The room that it was said to be in.
+        label: The thing that it is about.
     """
 
     event_id: int
@@ -44,6 +46,8 @@ class Beat:
     words: NDArray[np.float32]
     embedding: NDArray[np.float32] | None = None
     p_map: Array | None = None
+    room: str | None = None
+    label: str | None = None
 
 
 class Segmenter:
@@ -125,7 +129,7 @@ def surprise(beat: Beat, context: Sequence[Beat], config: SegmentConfig) -> floa
     """Return how badly an event is predicted by the few before it, 0 for the first.
 
         s =   (1 - cos(x, mean of the context))    what: embeddings, or words where one has none
-            + w_place (1 - exp(-d / place_m))      where: from the last place
+            + w_place (1 - exp(-d / place_m))      where: from the last place; 1 and 0 where rooms are known
             + w_gap (1 - exp(-t / gap_s))          when: from the last event
             + w_kind [no event of the context is of its kind]
 
@@ -133,13 +137,8 @@ def surprise(beat: Beat, context: Sequence[Beat], config: SegmentConfig) -> floa
     """
     if not context:
         return 0.0
-    last = context[-1]
-    s = _content_error(beat, context)
-    s += config.gap_weight * _fading(abs(beat.stamp_ns - last.stamp_ns) / 1e9 / config.gap_s)
-    placed = next((b.p_map for b in reversed(context) if b.p_map is not None), None)
-    if beat.p_map is not None and placed is not None:
-        distance_m = float(np.sqrt(((beat.p_map - placed) ** 2).sum()))
-        s += config.place_weight * _fading(distance_m / config.place_m)
+    s = _content_error(beat, context) + config.place_weight * _place_error(beat, context, config)
+    s += config.gap_weight * _fading(abs(beat.stamp_ns - context[-1].stamp_ns) / 1e9 / config.gap_s)
     return s + config.kind_weight * all(beat.kind != other.kind for other in context)
 
 
@@ -203,11 +202,9 @@ def affinities(beats: Sequence[Beat], config: SegmentConfig) -> Array:
     """Return how well beats go together, (n, n) in [0, 1]: one less their share of the terms of `surprise`."""
     stamps_s = np.array([beat.stamp_ns - beats[0].stamp_ns for beat in beats]) / 1e9
     kinds = np.array([beat.kind for beat in beats])
-    places = np.array([np.full(3, np.nan) if b.p_map is None else b.p_map for b in beats])
-    distance_m = np.linalg.norm(places[:, None] - places[None], axis=-1)
     apart = 1 - np.clip(_cosines(beats), 0, 1)
+    apart += config.place_weight * _places_apart(beats, config)
     apart += config.gap_weight * _fadings(np.abs(stamps_s[:, None] - stamps_s[None]) / config.gap_s)
-    apart += config.place_weight * np.nan_to_num(_fadings(distance_m / config.place_m))
     apart += config.kind_weight * (kinds[:, None] != kinds[None])
     whole = 1 + config.gap_weight + config.place_weight + config.kind_weight
     affinity = 1 - apart / whole
@@ -215,11 +212,31 @@ def affinities(beats: Sequence[Beat], config: SegmentConfig) -> Array:
     return np.asarray(affinity)
 
 
+def _places_apart(beats: Sequence[Beat], config: SegmentConfig) -> Array:
+    places = np.array([np.full(3, np.nan) if b.p_map is None else b.p_map for b in beats])
+    distance_m = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    apart = np.nan_to_num(_fadings(distance_m / config.place_m))
+    rooms = np.array([beat.room or "" for beat in beats])
+    has_room = rooms != ""
+    are_known = has_room[:, None] & has_room[None]
+    return np.where(are_known, rooms[:, None] != rooms[None], apart)
+
+
 def _content_error(beat: Beat, context: Sequence[Beat]) -> float:
     embedded = [b.embedding for b in context if b.embedding is not None]
     if beat.embedding is not None and embedded:
         return _error(beat.embedding, embedded)
     return _error(beat.words, [b.words for b in context])
+
+
+def _place_error(beat: Beat, context: Sequence[Beat], config: SegmentConfig) -> float:
+    for last in reversed(context):
+        if beat.room is not None and last.room is not None:
+            return float(beat.room != last.room)
+        if beat.p_map is not None and last.p_map is not None:
+            distance_m = float(np.sqrt(((beat.p_map - last.p_map) ** 2).sum()))
+            return _fading(distance_m / config.place_m)
+    return 0.0
 
 
 def _error(x: NDArray[np.float32], context: Sequence[NDArray[np.float32]]) -> float:

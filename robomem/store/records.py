@@ -14,6 +14,7 @@ from typing import Any
 
 from robomem.errors import StoreCorruptError, StoreError
 from robomem.store.entity_rows import AppearanceRow, TombstoneRow
+from robomem.store.episode_rows import EPISODE_SCHEMA, EpisodeRow, TailRow
 from robomem.store.event_schema import EVENT_SCHEMA
 from robomem.store.experience_index import EXPERIENCE_SCHEMA, ExperienceIndex
 from robomem.store.experience_rows import ExperienceRow, ProcedureRow
@@ -58,6 +59,7 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS stale_scan ON scan (is_stale) WHERE is_stale",
     *EVENT_SCHEMA,
     *EXPERIENCE_SCHEMA,
+    *EPISODE_SCHEMA,
     *FACT_INDICES,
 )
 
@@ -240,6 +242,11 @@ class Records:
         sql = "SELECT DISTINCT label FROM event WHERE label IS NOT NULL ORDER BY label"
         return [label for (label,) in self._db.execute(sql)]
 
+    def pop_stale_events(self) -> list[int]:
+        """Return the events that were deleted or reworded since this was asked, in order."""
+        rows = self._db.execute("DELETE FROM stale_event RETURNING event_id").fetchall()
+        return sorted(event_id for (event_id,) in rows)
+
     def doom(self, digests: Iterable[str]) -> None:
         """Say that images, and the bytes of deleted rows, are to be erased; see `erase_deleted`."""
         self._db.executemany(
@@ -292,6 +299,8 @@ class Records:
 
     def _name_tables_of_rooms(self) -> None:
         """Name what was made of it."""
+        self.episodes = Table(self._db, EpisodeRow)
+        self.tails = Table(self._db, TailRow)
         self.experiences = Table(self._db, ExperienceRow)
         self.procedures = Table(self._db, ProcedureRow)
         self.experience_index = ExperienceIndex(self._db)
@@ -307,7 +316,7 @@ class Records:
             tables: tuple[Table[Any], ...] = (
                 self.sources, self.keyframes, self.entities, self.events, self.embeddings,
                 self.log_clocks, self.sightings, self.deltas, self.labels, self.surfels, self.scans, self.scan_data,
-                self.experiences, self.procedures,
+                self.episodes, self.tails, self.experiences, self.procedures,
                 self.facts, self.truths, self.names, self.name_words, self.aliases, self.relations,
                 self.appearances, self.tombstones,
             )  # fmt: skip
