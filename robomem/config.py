@@ -273,6 +273,21 @@ class AskConfig(_Section):
     near_radius_m: PositiveFloat = 2.0
     timezone: str = "UTC"
     """Clock times in questions and answers, an IANA name."""
+    encoder: Literal["none", "lexical", "minilm"] = "none"
+    """What embeds what is logged without an embedding, and finds things by what they mean. `minilm` needs the
+    extra `text`; `lexical` knows spellings, not meanings. A memory keeps to the one that it began with."""
+    model_url: str | None = None
+    """An OpenAI-compatible endpoint, such as "http://127.0.0.1:8080/v1", asked what the grammar does not understand."""
+    model_name: str = "default"
+    """Which model there."""
+    model_key_variable: str | None = None
+    """The environment variable that holds its key."""
+    model_timeout_s: PositiveFloat = 10.0
+    """For one reply."""
+    model_attempts: int = Field(default=2, ge=1, le=5)
+    """So often it is asked again when it fails, or replies with no query."""
+    model_reply_bytes: PositiveInt = 65_536
+    """A longer reply is refused."""
 
 
 class Config(_Section):

@@ -13,7 +13,9 @@ RobomemError                      exit 70
 │   ├── StoreVersionError                  written by a newer robomem
 │   └── StoreCorruptError                  not a memory, or its checksum differs
 ├── MissingExtraError             exit 5   an optional dependency is not installed
-└── UnreachableError              exit 6   no collision-free path
+├── UnreachableError              exit 6   no collision-free path
+└── ModelError                    exit 7   a language model cannot be asked
+    └── ModelOutputError                   what it said is not what it may say
 """
 
 from enum import StrEnum
@@ -115,3 +117,13 @@ class UnreachableError(RobomemError):
     """There is no collision-free path."""
 
     exit_code = 6
+
+
+class ModelError(RobomemError):
+    """A language model cannot be asked."""
+
+    exit_code = 7
+
+
+class ModelOutputError(ModelError):
+    """What a language model said is not what it may say."""

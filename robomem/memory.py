@@ -20,7 +20,9 @@ from typing import IO, TYPE_CHECKING, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from robomem.ask import compose, grammar, labels
+from robomem.ask import labels
+from robomem.ask.answering import Answerer
+from robomem.ask.encoders import Meanings, with_embeddings
 from robomem.ask.recall import Recaller
 from robomem.config import Config
 from robomem.episodic.episodes import Episode, EpisodeLevel
@@ -87,9 +89,17 @@ class Memory:
         self._access.on_rollback(self._renew_observer)
         self.event_search = EventSearch(self._access, config.episodic)
         self.facts = Facts(self._access, config.facts, fold=labels.fold)
-        self._recaller = Recaller(self._records, config.ask.near_radius_m)
         self.experience = Experiences(self._access, config.experience)
         self.hierarchy = Hierarchy(self._access, config.segments)
+        self._recaller = Recaller(
+            self._records,
+            self.event_search,
+            near_radius_m=config.ask.near_radius_m,
+            rooms=self.rooms,
+            facts=self.facts,
+            meanings=Meanings(config.ask),
+        )
+        self._answerer = Answerer(self._recaller, config.ask)
         self._observer: Observer | None = None
         self._until_checkpoint = config.store.checkpoint_observations
         try:
@@ -171,6 +181,7 @@ class Memory:
 
         What is wrong among them is counted under the reason that the receipt names, and the rest is kept.
         """
+        happenings = with_embeddings(happenings, self.config.ask)
         with self._writing() as observer:
             return observer.log(happenings)
 
@@ -202,20 +213,12 @@ class Memory:
 
         Raises:
             QueryError: The question is not understood; the message lists what would be.
+            ModelError: A language model was to understand it, and cannot be asked.
         """
         with self._reading():
             first_ns, last_ns = self.span_ns or (0, 0)
             now_ns = last_ns if now_ns is None else now_ns
-            timezone = self.config.ask.timezone
-            query = grammar.parse(question, now_ns=now_ns, start_ns=first_ns, timezone=timezone)
-            return compose.compose(
-                question,
-                query,
-                self._recaller.recall(query),
-                now_ns=now_ns,
-                start_ns=first_ns,
-                timezone=timezone,
-            )
+            return self._answerer.answer(question, now_ns=now_ns, start_ns=first_ns)
 
     def entities(self) -> list[Entity]:
         """Return every thing believed in, by id."""

@@ -24,8 +24,10 @@ from robomem.checks import (
     checked_text,
     checked_vector,
 )
-from robomem.errors import DataError, FormatError, FrameError, QueryError, Reason, StampError
+from robomem.errors import DataError, FormatError, FrameError, Reason, StampError
 from robomem.geometry import Depth, Points, Pose
+from robomem.query import Query as Query
+from robomem.query import QueryKind as QueryKind
 
 Vector = NDArray[np.float64]  # (3,)
 
@@ -285,64 +287,6 @@ class Event:
     room: str | None = None
 
 
-class QueryKind(StrEnum):
-    """The closed set of questions."""
-
-    WHERE = "where"  # where is / did I last see X
-    WHEN = "when"  # when did you last see X
-    NEAR = "near"  # what is near X, near a point
-    SEEN = "seen"  # what did you see between T1 and T2
-    CHANGES = "changes"  # what changed since T
-    COUNT = "count"  # how many X
-    VISITED = "visited"  # when were you last near a point or X
-    TOLD = "told"  # what was I told about X
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """A typed question. Every given field narrows it.
-
-    Attributes:
-        kind: What is asked for.
-        label: The thing, in words; every word must be in an entity's label, plurals folded.
-        near_map: (x, y) or (x, y, z) metres in map.
-        radius_m: How near is near; None takes the configured one.
-        since_ns: Nothing that ended before.
-        until_ns: Nothing that began after.
-        text: Words to find in what was told.
-        limit: At most this many hits.
-
-    Raises:
-        QueryError: A field is out of range.
-    """
-
-    kind: QueryKind = QueryKind.WHERE
-    label: str | None = None
-    near_map: tuple[float, ...] | None = None
-    radius_m: float | None = None
-    since_ns: int | None = None
-    until_ns: int | None = None
-    text: str | None = None
-    limit: int = 10
-
-    def __post_init__(self) -> None:
-        if self.near_map is not None:
-            near = tuple(float(x) for x in self.near_map)
-            if len(near) not in (2, 3) or not np.isfinite(near).all():
-                raise QueryError(f"near takes 2 or 3 finite coordinates, got {self.near_map}")
-            object.__setattr__(self, "near_map", near)
-        if self.radius_m is not None and not 0 < self.radius_m < np.inf:
-            raise QueryError(f"the radius is a positive number of metres, got {self.radius_m}")
-        if self.limit < 1:
-            raise QueryError(f"the limit is at least 1, got {self.limit}")
-        if (
-            self.since_ns is not None
-            and self.until_ns is not None
-            and self.since_ns > self.until_ns
-        ):
-            raise QueryError("the time span ends before it begins")
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """Why a hit is believed: the keyframe it was seen from, when, where, how sure."""
@@ -357,19 +301,26 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hit:
-    """One result of `recall`, best first: an entity, an event, or a bare visit (both None)."""
+    """One result of `recall`, best first: an entity, an event, a room, or a bare stay of the robot.
+
+    `since_ns` is when it began, for what lasted: a stay, an absence. `fact` is a fact in words.
+    """
 
     score: float
     evidence: Evidence
     entity: Entity | None = None
     event: Event | None = None
+    room: str | None = None
+    fact: str | None = None
+    since_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
     """A sentence with its evidence. Falsy when there is none: then `text` says so.
 
-    `value` is the number asked for, where the question was "how many".
+    `value` is the number asked for, where the question was "how many" or "how long" (in seconds), and
+    1 for yes and 0 for no.
     """
 
     question: str

@@ -4,9 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robomem.ask.grammar import parse, render
+from robomem.ask.canonical import render
+from robomem.ask.grammar import parse
 from robomem.errors import QueryError
-from robomem.types import Query, QueryKind
+from robomem.query import (
+    MEASURED,
+    NEGATED,
+    WORDED,
+    Measure,
+    Query,
+    QueryKind,
+    Relation,
+)
 
 SECOND_NS = 10**9
 NOW = 1767607_200 * SECOND_NS + 10 * SECOND_NS  # 2026-01-05 10:00:10 UTC
@@ -115,11 +124,10 @@ def test_what_is_near_a_point_is_understood(question, near_map, radius_m):
     "question",
     [
         "what did you see between 09:10 and 09:20?",
-        "what happened between 9:10 and 9:20",
         "Between 09:10 and 09:20, what did you see?",
         "what have you seen from 09:10 to 09:20",
         "what did we see since 09:10 until 09:20",
-        "did anything happen after 09:10 and before 09:20?",
+        "did you see anything after 09:10 and before 09:20?",
         "what was seen between 9:10 am and 9:20 am",
     ],
 )
@@ -235,7 +243,7 @@ def test_what_was_told_can_be_asked_in_many_ways(question):
             Query(label="mug", since_ns=DAY, until_ns=DAY + 1440 * MINUTE),
         ),
         ("where is the mug at most 3", Query(label="mug", limit=3)),
-        ("what happened to the mug", Query(kind=QueryKind.SEEN, label="mug")),
+        ("what happened to the mug", Query(kind=QueryKind.HAPPENED, label="mug")),
         ("has the mug moved", Query(kind=QueryKind.CHANGES, label="mug")),
         ("how many things have you seen", Query(kind=QueryKind.COUNT)),
         ("where is everything", Query()),
@@ -259,8 +267,8 @@ def test_questions_can_be_narrowed(question, query):
         ("what is the color of the mug", "what changed since T"),
         ("where can I wash my hands?", "how many X"),
         ("where is the mug since the flood", "since the flood.*09:10"),
-        ("where is the mug on the table", "cannot narrow by 'on the table'"),
-        ("how many chairs are near the table", "cannot narrow by 'near the table'"),
+        ("where is the mug under the table", "cannot narrow by 'under the table'"),
+        ("how many chairs are behind the table", "cannot narrow by 'behind the table'"),
         ("where are the mug and the keys", "one at a time"),
         ("how many chairs within 2 m", "distance of what"),
         ("what is near me", "where is X"),
@@ -335,25 +343,42 @@ def ascii_or_plain(text):
 
 
 @st.composite
-def queries(draw):
+def queries(draw, parts=2):
     kind = draw(st.sampled_from(QueryKind))
+    inner = st.none() | (queries(parts=0) if parts else st.nothing())
     is_about_place = kind in (QueryKind.NEAR, QueryKind.VISITED)
-    name = draw(names if kind is QueryKind.NEAR else st.none() | names)
+    has_label = draw(st.booleans())
+    label = draw(names) if has_label else None
     near_map = draw(st.none() | st.tuples(coordinates, coordinates) | st.tuples(*[coordinates] * 3))
+    at = None if near_map or (is_about_place and label) else draw(inner)
     if is_about_place and near_map is not None:
-        name = None
-    has_place = near_map is not None or (is_about_place and name is not None)
+        label = None
+    if kind is QueryKind.NEAR and label is near_map is at is None:
+        label = "sofa"
+    has_place = near_map is not None or at is not None or (is_about_place and label is not None)
+    radius_m = draw(st.none() | st.floats(0.001, 1e3)) if has_place else None
     since_ns, until_ns = draw(st.none() | stamps), draw(st.none() | stamps)
     if since_ns is not None and until_ns is not None:
         since_ns, until_ns = sorted((since_ns, until_ns))
+    measures = [None, *(m for m in Measure if kind in MEASURED[m])]
+    measure = draw(st.sampled_from(measures))
     return Query(
         kind=kind,
-        label=None if kind is QueryKind.TOLD else name,
-        text=name if kind is QueryKind.TOLD else None,
+        label=label,
+        like=draw(st.none() | names),
+        which=draw(inner) if parts == 2 else None,
         near_map=near_map,
-        radius_m=draw(st.none() | st.floats(0.001, 1e3)) if has_place else None,
+        radius_m=radius_m,
+        at=at,
+        relation=draw(st.sampled_from(Relation)) if at and not radius_m else Relation.NEAR,
+        room=draw(st.none() | st.just("kitchen") | names),
         since_ns=since_ns,
         until_ns=until_ns,
+        after=draw(inner) if parts == 2 else None,
+        before=draw(inner) if parts == 2 else None,
+        text=draw(st.none() | names) if kind in WORDED else None,
+        measure=measure,
+        is_negated=kind in NEGATED and measure is None and draw(st.booleans()),
         limit=draw(st.integers(1, 1000)),
     )
 
@@ -376,4 +401,4 @@ def test_a_quoted_name_is_shown_when_the_question_is_refused():
 
 def test_a_question_beyond_all_length_is_refused_at_once():
     with pytest.raises(QueryError, match="500"):
-        ask("where is the mug " * 1000)
+        ask("where is the mug " * 100)

@@ -2,10 +2,19 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from robomem.ask import labels
-from robomem.ask.timebase import Timebase, describe_clock, describe_span, describe_time
-from robomem.types import Answer, EntityState, EventKind, Hit, Query, QueryKind
+from robomem.ask.timebase import (
+    SECOND_NS,
+    Timebase,
+    describe_clock,
+    describe_duration,
+    describe_span,
+    describe_time,
+)
+from robomem.query import Measure, Query, QueryKind, Relation
+from robomem.types import Answer, EntityState, EventKind, Hit
 
 MAX_LISTED = 3  # in the sentence; the evidence lists them all
 _VOWEL_SOUND = re.compile(r"(?!uni|us[aeiu]|ut[ei]|uk|eu|one\b|once)[aeiou]|hour|heir|honest")
@@ -31,9 +40,37 @@ def compose(
         timezone: IANA name of the zone of clock times.
     """
     timebase = Timebase(now_ns, start_ns, timezone)
-    text = _TELL[query.kind](query, hits, timebase) if hits else _abstain(query, timebase)
-    value = len(_present(hits)) if query.kind is QueryKind.COUNT else None
+    text = _tell(query, hits, timebase) if hits else _abstain(query, timebase)
+    value = _value(query, hits, timebase)
     return Answer(question, text, query, tuple(hits), is_found=bool(hits), value=value)
+
+
+def with_reason(answer: Answer, reason: str | None) -> Answer:
+    """Return an answer that found nothing, with the reason for that."""
+    return answer if reason is None else replace(answer, text=f"{answer.text} {reason}")
+
+
+def _tell(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
+    if query.measure is Measure.TIMES:
+        return _times(query, hits, timebase)
+    if query.measure is Measure.DURATION:
+        return _duration(query, hits, timebase)
+    return _TELL[query.kind](query, hits, timebase)
+
+
+def _value(query: Query, hits: Sequence[Hit], timebase: Timebase) -> int | None:
+    """Return the number that answers a question for one: how many, how often, seconds, yes or no."""
+    if query.kind is QueryKind.COUNT:
+        return len(_present(hits))
+    if query.measure is Measure.TIMES:
+        return len(hits)
+    if not hits:
+        return None
+    if query.measure is Measure.DURATION:
+        return round(_lasted_ns(query, hits, timebase) / SECOND_NS)
+    if query.kind is QueryKind.EXISTS:
+        return int(bool(_present(hits)) != query.is_negated)
+    return None
 
 
 # --- what there is to tell, per kind of question ------------------------------------------------
@@ -54,14 +91,14 @@ def _when(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
 def _near(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
     found = _listed([f"the {hit.evidence.text}" for hit in hits])
     if query.label:
-        return f"Near {_the_named(query.label)} I saw {found}."
+        return f"Near {_the_named(query.label)}{_placed(query)} I saw {found}."
     return _sentence(f"{_narrowed(query, timebase)} I saw {found}")
 
 
 def _count(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
     here = len(_present(hits))
     counted = labels.counted(here, query.label or "thing")
-    told = f"I have seen {counted}{_narrowed(query, timebase)}"
+    told = f"I have seen {counted}{_placed(query)}{_narrowed(query, timebase)}"
     gone = len(hits) - here
     return f"{told}, and {gone} more that was gone when I looked again." if gone else f"{told}."
 
@@ -88,46 +125,167 @@ def _told(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
 
 def _visited(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
     best = hits[0]
-    if query.label is None and query.near_map is None:
+    if all(part is None for part in (query.label, query.near_map, query.at, query.room)):
         return f"I was {_at(best)}, {_time(best, timebase)}."
-    place = f"near {_the_named(query.label)}" if query.label else _place(query)
+    place = (
+        f"near {_the_named(query.label)}"
+        if query.label
+        else _place(query) or _placed(query).strip()
+    )
     told = f"I was last {place} {_time(best, timebase)}, {_at(best)}."
     return told + _also(hits, lambda hit: _clock(hit, timebase))
+
+
+def _exists(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
+    present = _present(hits)
+    yes = "Yes" if bool(present) != query.is_negated else "No"
+    if present:
+        best = present[0]
+        return f"{yes}: I last saw {_the(best)} {_at(best)}, {_time(best, timebase)}."
+    best = hits[0]
+    if best.entity is None:
+        name = _a_named(query.label or "thing")
+        return f"{yes}: I know of no {name.split(' ', 1)[-1]}{_placed(query)}, where I last was {_time(best, timebase)}."
+    gone = _gone(best, timebase).removeprefix(", but it") or " was not there when I looked again"
+    return f"{yes}: {_the(best)}{gone}; I last saw it {_at(best)}, {_time(best, timebase)}."
+
+
+def _gone_since(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
+    best = hits[0]
+    noticed = describe_time(best.since_ns or 0, timebase)
+    told = (
+        f"I missed {_the(best)} {noticed}; I had last seen it {_time(best, timebase)}, {_at(best)}."
+    )
+    return told + _also(hits, lambda hit: f"{_the(hit)}, last seen {_clock(hit, timebase)}")
+
+
+def _unseen(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
+    unseen = [f"{_the(hit)}, last seen {_time(hit, timebase)}" for hit in hits]
+    return _sentence(f"{_narrowed(query, timebase)} I have not seen {_listed(unseen)}")
+
+
+def _seen_or_not(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
+    return (_unseen if query.is_negated else _seen)(query, hits, timebase)
+
+
+def _happened(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
+    happened = [f"{_quoted_if_told(hit)}{_maybe_at(hit)}, {_clock(hit, timebase)}" for hit in hits]
+    return _sentence(f"{_narrowed(query, timebase)} {_listed(happened)}")
+
+
+def _teller(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
+    tellers = list(dict.fromkeys(hit.event.source for hit in hits if hit.event))
+    best = hits[0]
+    also = f" So did {_listed(tellers[1:])}." if len(tellers) > 1 else ""
+    return f'{tellers[0]} told me {_time(best, timebase)}: "{best.evidence.text}".{also}'
+
+
+def _room(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
+    best = hits[0]
+    if best.entity is None:
+        return f"I was in the {best.room} {_time(best, timebase)}."
+    told = f"I last saw {_the(best)} in the {best.room}, {_time(best, timebase)}{_gone(best, timebase)}."
+    return told + _also(hits, lambda hit: f"{_the(hit)} in the {hit.room}")
+
+
+def _rooms(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
+    names = [f"the {hit.room}" for hit in hits]
+    if query.label is None and query.like is None and query.which is None:
+        if query.room is not None:
+            return _sentence(f"{names[0]} is{_maybe_at(hits[0])}")
+        return f"I know {_listed(names)}."
+    has = "I know of no {} in {}." if query.is_negated else "I saw {} in {}."
+    return has.format(query.label or query.like or "such thing", _listed(names))
+
+
+def _facts(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
+    return _sentence(_listed([hit.fact or hit.evidence.text for hit in hits]))
+
+
+def _times(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
+    count = "once" if len(hits) == 1 else "twice" if len(hits) == 2 else f"{len(hits)} times"
+    if query.kind is QueryKind.ROOMS:
+        return (
+            f"{labels.counted(len(hits), 'room')}: {_listed([f'the {hit.room}' for hit in hits])}."
+        )
+    latest = max(hits, key=lambda hit: hit.evidence.stamp_ns)
+    told = f"{count}{_placed(query)}{_narrowed(query, timebase)}, last {_time(latest, timebase)}"
+    return _sentence(told)
+
+
+def _duration(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
+    lasted = describe_duration(_lasted_ns(query, hits, timebase))
+    best = hits[0]
+    if query.kind is QueryKind.GONE:
+        return f"For {lasted} I have missed {_the(best)}: I last saw it {_time(best, timebase)}, {_at(best)}."
+    since = describe_clock(best.since_ns or 0, timebase)
+    until = _clock(best, timebase)
+    if query.kind is QueryKind.VISITED:
+        stays = f" in {len(hits)} stays, the last" if len(hits) > 1 else ""
+        return f"I was{_placed(query) or ' there'} for {lasted}{stays} from {since} to {until}."
+    return f"I saw {_the(best)}{_placed(query) or _maybe_at(best)} for {lasted}, the last time from {since} to {until}."
+
+
+def _lasted_ns(query: Query, hits: Sequence[Hit], timebase: Timebase) -> int:
+    """Return how long it was in all; of a thing asked for without a place, how long it is where it is now."""
+    if query.kind is QueryKind.GONE:
+        return max(0, timebase.now_ns - (hits[0].since_ns or 0))
+    is_placed = query.near_map is not None or query.at is not None or query.room is not None
+    counted = hits if query.kind is QueryKind.VISITED or is_placed else hits[:1]
+    return sum(hit.evidence.stamp_ns - (hit.since_ns or 0) for hit in counted)
 
 
 _TELL: dict[QueryKind, Callable[[Query, Sequence[Hit], Timebase], str]] = {
     QueryKind.WHERE: _where,
     QueryKind.WHEN: _when,
     QueryKind.NEAR: _near,
-    QueryKind.SEEN: _seen,
+    QueryKind.SEEN: _seen_or_not,
     QueryKind.CHANGES: _changes,
     QueryKind.COUNT: _count,
     QueryKind.VISITED: _visited,
     QueryKind.TOLD: _told,
+    QueryKind.EXISTS: _exists,
+    QueryKind.GONE: _gone_since,
+    QueryKind.HAPPENED: _happened,
+    QueryKind.DONE: _happened,
+    QueryKind.TELLER: _teller,
+    QueryKind.ROOM: _room,
+    QueryKind.ROOMS: _rooms,
+    QueryKind.FACT: _facts,
 }
 
 
 def _abstain(query: Query, timebase: Timebase) -> str:
-    name = _a_named(query.label) if query.label else "anything"
-    if query.kind is QueryKind.NEAR and query.label:
-        name = f"anything near {name}"
-    elif query.kind is QueryKind.COUNT and query.label:
-        name = f"any {query.label}"
-    narrowed = _narrowed(query, timebase)
-    if query.kind is QueryKind.TOLD:
-        return f"I was not told anything{f' about {query.text}' if query.text else ''}{narrowed}."
-    if query.kind is QueryKind.CHANGES:
-        return (
-            f"I have not seen {name} change{narrowed}."
-            if query.label
-            else f"Nothing changed{narrowed}."
-        )
-    if query.kind is QueryKind.VISITED:
-        place = f" near {name}" if query.label else ""
-        return (
-            f"I do not remember being{place or ('' if query.near_map else ' anywhere')}{narrowed}."
-        )
-    return f"I have not seen {name}{narrowed}."
+    """Say that nothing is known of it."""
+    name = (
+        _a_named(query.label)
+        if query.label
+        else f"anything {query.like}"
+        if query.like
+        else "anything"
+    )
+    about = f" about {query.text}" if query.text else ""
+    narrowed = _placed(query) + _narrowed(query, timebase)
+    place = f" near {name}" if query.label else ""
+    said = {
+        QueryKind.NEAR: f"I have not seen anything near {name}" if query.label else None,
+        QueryKind.COUNT: f"I have not seen any {query.label}" if query.label else None,
+        QueryKind.TOLD: f"I was not told anything{about}",
+        QueryKind.TELLER: f"Nobody told me anything{about}",
+        QueryKind.CHANGES: f"I have not seen {name} change" if query.label else "Nothing changed",
+        QueryKind.VISITED: f"I do not remember being{place or ('' if query.near_map or query.room else ' anywhere')}",
+        QueryKind.EXISTS: f"I do not know of {name}",
+        QueryKind.GONE: f"I do not know that {name} went missing",
+        QueryKind.HAPPENED: f"I do not know that anything happened{about}",
+        QueryKind.DONE: f"I do not remember doing anything{about}",
+        QueryKind.ROOM: f"I do not know which room {name if query.label else 'I was'} in",
+        QueryKind.ROOMS: f"I know no room with {name}" if query.label else "I know no rooms",
+        QueryKind.FACT: f"I know no fact about {query.label or 'that'}{about}",
+        QueryKind.SEEN: f"I do not know of {name} that I have not seen"
+        if query.is_negated
+        else None,
+    }.get(query.kind)
+    return f"{said or f'I have not seen {name}'}{narrowed}."
 
 
 # --- words ---------------------------------------------------------------------------------------
@@ -193,6 +351,19 @@ def _place(query: Query) -> str:
         return ""
     place = f"({', '.join(f'{x:g}' for x in query.near_map)})"
     return f"near {place}" if query.radius_m is None else f"within {query.radius_m:g} m of {place}"
+
+
+def _placed(query: Query) -> str:
+    """Return the room and the thing that the question was narrowed to, with a space before each."""
+    related = {Relation.NEAR: "near", Relation.ON: "on", Relation.IN: "in"}[query.relation]
+    at = f" {related} {_the_named(query.at.label or 'thing')}" if query.at else ""
+    return at + (f" in the {query.room}" if query.room else "")
+
+
+def _quoted_if_told(hit: Hit) -> str:
+    if hit.event is not None and hit.event.kind is EventKind.TOLD:
+        return f'{hit.event.source} said "{hit.evidence.text}"'
+    return hit.evidence.text
 
 
 def _narrowed(query: Query, timebase: Timebase) -> str:

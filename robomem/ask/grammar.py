@@ -1,36 +1,41 @@
-"""Turn a question in plain English into a typed query, and a query back into canonical words.
+"""Turn a question in plain English into a typed query; `canonical` turns it back.
 
-`parse` takes, in this order, quoted names, the limit, coordinates and the span of time out of the
-question; what remains must fit one of the forms in `robomem.ask.forms`. Words it does not
-understand are an error, never a guess.
+`parse` takes, in this order, quoted names, questions in braces, the limit, coordinates, and what narrows the
+question (`robomem.ask.clauses`) out of it; what remains must fit one of the forms in `robomem.ask.forms`.
+Words it does not understand are an error, never a guess.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from robomem.ask import labels
-from robomem.ask.forms import FORMS, WORDS
+from robomem.ask.clauses import ARTICLE, RELATION, RELATIONS, TAKES, is_room
+from robomem.ask.forms import FORMS, WORDS, Form
+from robomem.ask.masks import BRACED, Masks
 from robomem.ask.moments import EXAMPLES
-from robomem.ask.timebase import Timebase, render_time
+from robomem.ask.timebase import Timebase
 from robomem.ask.times import Span, parse_span
 from robomem.errors import QueryError
-from robomem.types import Query, QueryKind
+from robomem.query import WORDED, Query, QueryKind
 
 DEFAULT_LIMIT = 10
 MAX_LENGTH = 500  # a longer one is no question, and costs the patterns more than milliseconds
+MAX_CANONICAL_LENGTH = 8000  # with the names in quotes and the questions in braces
 UNDERSTOOD = (
     '"where is X", "when did you last see X", "what is near X" or "near (x, y)", '
     '"what did you see between T1 and T2", "what changed since T", "how many X", '
-    '"when were you last near X" or "(x, y)", "what was I told about X"'
+    '"when were you last near X" or "(x, y)", "what was I told about X", "is X still there", '
+    '"which rooms have X", "how long", "how often", narrowed by a time, a room or "before I saw Y"'
 )
 
-_QUOTED = re.compile(r'"([^"]*)"')
-_FIRST_QUOTE = 0xE000  # private use characters stand for the quoted names
 _CONTRACTIONS = (
     (r"\b(where|what|who|when|how|it|that|there|here)'?s\b", r"\1 is"),
     (r"\b(i|you|we|they)'?ve\b", r"\1 have"),
     (r"\b(you|we|they)'re\b", r"\1 are"),
     (r"\bi'm\b", "i am"),
     (r"\bcan't\b", "cannot"),
+    (r"\b(is|are|was|were|has|have|had|do|does|did)n't\b", r"\1 not"),
     (r"\b(?:at )?(?:what|which) time (?=did|do|have|was|were|is)", "when "),
     (r"\bhow long ago\b|\bhow long (?:is it |has it been )?since\b", "when"),
     (r"\b(?:please|exactly|currently|ever|actually|roughly|right now|at the moment|kindly)\b", ""),
@@ -76,21 +81,20 @@ _NO_LABEL = re.compile(
     r"^(?:can|could|should|would|will|may|might|must)\b|(?:^|\s)(?:is|are|was|were|am|be|been|do|does|did"
     r"|have|has|had|i|you|we|they|he|she|me|who|what|when|where|why|how|which|if|whether|see|saw|seen)(?!\S)"
 )
-_RELATIONS = re.compile(
-    r"[ (](?:on|in|inside|under|underneath|above|below|behind|near|next to|beside|by|between|in front of"
-    r"|on top of|close to|at|across from) (?:the|a|an|my|your|our|his|her|this|that|any|each)\b.*"
+_RELATION = re.compile(
+    rf"(?P<thing>.+?)(?: that| which)?(?: is| are| was| were| lying| standing| kept)*(?: there)?"
+    rf" (?P<relation>{RELATION}) {ARTICLE} (?P<place>.+)"
+)
+_OTHER_RELATIONS = re.compile(
+    rf"[ (](?:under|underneath|above|below|behind|between|in front of|across from|at|outside|{RELATION})"
+    rf" {ARTICLE}\b.*"
+)
+_SEEN_BY = re.compile(
+    rf"(?P<thing>.+?) (?:that |which )?{WORDS['who']} (?:last |have |has |had )*(?:{WORDS['see']}|{WORDS['put']})"
 )
 _NOBODY = re.compile(r"any(?:one|body)|some(?:one|body)|they|he|she|people|i|we|you|it")
-# Of every kind, the question about anything and the question about {}.
-_CANONICAL = {
-    QueryKind.WHERE: ("where is everything", "where did you last see {}"),
-    QueryKind.WHEN: ("when did you last see anything", "when did you last see {}"),
-    QueryKind.COUNT: ("how many things", "how many {}"),
-    QueryKind.NEAR: ("what is", "what is"),
-    QueryKind.SEEN: ("what did you see", "what happened to {}"),
-    QueryKind.CHANGES: ("what changed", "what changed about {}"),
-    QueryKind.TOLD: ("what was I told", "what was I told about {}"),
-}
+# Kinds for which "at 9:10" means as it was then, not what happened in that minute.
+_AS_OF = {QueryKind.WHERE, QueryKind.VISITED, QueryKind.EXISTS, QueryKind.ROOM, QueryKind.FACT}
 
 
 def parse(question: str, *, now_ns: int, start_ns: int, timezone: str) -> Query:
@@ -106,62 +110,97 @@ def parse(question: str, *, now_ns: int, start_ns: int, timezone: str) -> Query:
         QueryError: The question is none of the forms; the message lists them.
     """
     timebase = Timebase(now_ns, start_ns, timezone)
-    if len(question) > MAX_LENGTH:
-        raise QueryError(f"the question has {len(question)} characters: ask in {MAX_LENGTH}")
-    text, quotes = _take_quotes(question)
-    text, limit = _take_limit(_tidy(text))
-    text, radius_m = _take_radius(text)
-    text, near_map = _take_place(text)
-    text, span = _take_span(text, timebase)
-    kind, thing, speaker_words = _match(text or ("what is" if near_map else ""), quotes)
-    name = _name(thing, quotes, kind=kind)
-    if span.is_point and kind in (QueryKind.WHERE, QueryKind.VISITED):
-        span = Span(until_ns=span.until_ns)  # "where was X at 09:10": the last that was known then
-    is_told = kind is QueryKind.TOLD
-    said = " ".join(filter(None, (_speaker(speaker_words, quotes), name)))
-    query = Query(
-        kind=kind,
-        label=None if is_told else name,
-        text=(said or None) if is_told else None,
-        near_map=near_map,
-        radius_m=radius_m,
-        since_ns=span.since_ns,
-        until_ns=span.until_ns,
-        limit=limit,
-    )
-    return _check_place(query)
-
-
-def render(query: Query, *, start_ns: int, timezone: str) -> str:
-    """Return canonical words that `parse` reads as exactly this query."""
-    timebase = Timebase(start_ns, start_ns, timezone)
-    name = query.text if query.kind is QueryKind.TOLD else query.label
-    plain = _sentence(query, name, timebase)
-    try:
-        if (
-            name is None
-            or parse(plain, now_ns=start_ns, start_ns=start_ns, timezone=timezone) == query
-        ):
-            return plain
-    except QueryError:
-        pass  # the name reads as something else: quote it
-    return _sentence(query, f'"{name}"', timebase)
+    _check_length(question, MAX_CANONICAL_LENGTH)
+    masks = Masks()
+    text = masks.take_names(question)
+    while braced := BRACED.search(text):
+        inner = masks.hide_query(_read(braced[1], masks, timebase))
+        text = text[: braced.start()] + inner + text[braced.end() :]
+    return _read(text, masks, timebase)
 
 
 # --- parsing, in the order of `parse` ------------------------------------------------------------
 
 
-def _take_quotes(question: str) -> tuple[str, dict[str, str]]:
-    """Put one private character in the place of every quoted name."""
-    names: dict[str, str] = {}
+def _read(question: str, masks: Masks, timebase: Timebase) -> Query:
+    """Return the query of a question whose names and inner questions are masked."""
+    _check_length(question, MAX_LENGTH)
+    text, limit = _take_limit(_tidy(question))
+    text, radius_m = _take_radius(text)
+    text, near_map = _take_place(text)
+    text, narrowed = _take_narrowings(text, masks, timebase)
+    fields: dict[str, Any] = {
+        "near_map": near_map, "radius_m": radius_m, "limit": limit, **narrowed
+    }  # fmt: skip
+    has_place = any(fields.get(name) for name in ("near_map", "at", "room"))
+    if not text and has_place:
+        text = "what is"
+    form, groups = _match(text, masks, has_place=has_place)
+    return _check_place(_query(form, groups, fields, masks))
 
-    def mask(match: re.Match[str]) -> str:
-        name = " ".join(match[1].lower().split())
-        names[chr(_FIRST_QUOTE + len(names))] = name
-        return f" {chr(_FIRST_QUOTE + len(names) - 1)} " if name else " "
 
-    text = "".join(c for c in question if not 0xE000 <= ord(c) <= 0xF8FF)
-    return _QUOTED.sub(mask, re.sub("[\u201c\u201d]", '"', text)), names
+def _query(
+    form: Form, groups: Mapping[str, str | None], fields: dict[str, Any], masks: Masks
+) -> Query:
+    """Return the query of a form that fits."""
+    kind = form.kind
+    fields |= {"kind": kind, "measure": form.measure, "is_negated": form.is_negated}
+    span: Span = fields.pop("span")
+    if span.is_point and kind in _AS_OF:
+        span = Span(until_ns=span.until_ns)
+    fields |= {"since_ns": span.since_ns, "until_ns": span.until_ns}
+    if groups.get("like"):
+        fields["like"] = masks.restored(groups["like"] or "")
+    said = [_speaker(groups.get("speaker"), masks), _name(groups.get("words"), masks, is_said=True)]
+    if kind is QueryKind.TOLD:
+        said.append(_name(groups.get("thing"), masks, is_said=True))
+    elif groups.get("thing"):
+        fields = _with_thing(_tailless(groups["thing"] or "", kind), form, fields, masks)
+    if kind in WORDED and any(said):
+        fields["text"] = " ".join(filter(None, said))
+    return Query(**_about_rooms(fields))
+
+
+def _tailless(thing: str, kind: QueryKind) -> str:
+    return _COUNT_TAIL.sub("", thing) if kind is QueryKind.COUNT else thing
+
+
+def _with_thing(thing: str, form: Form, fields: dict[str, Any], masks: Masks) -> dict[str, Any]:
+    """Add the thing asked about: its name, what it stands on or near, or which one it is."""
+    if form.relation is not None:
+        place = Query(label=_name(thing, masks))
+        return fields | {"at": place, "relation": form.relation}
+    related = None if thing in masks.names else _RELATION.fullmatch(thing)
+    if related:
+        thing, place_name = related["thing"], _name(related["place"], masks)
+        if place_name and is_room(place_name):
+            fields = fields | {"room": place_name}
+        else:
+            relation = RELATIONS[related["relation"]]
+            fields = fields | {"at": Query(label=place_name), "relation": relation}
+    thing = _tailless(thing, form.kind)
+    seen = _SEEN_BY.fullmatch(thing)
+    if seen is None:
+        name = _name(thing, masks)
+        return fields if name is None else fields | {"label": name}
+    own = ("kind", "measure", "is_negated", "limit")
+    which = {k: v for k, v in fields.items() if k not in own}
+    sighting = Query(kind=QueryKind.SEEN, label=_name(seen["thing"], masks), **which)
+    return {k: v for k, v in fields.items() if k in own} | {"which": sighting}
+
+
+def _about_rooms(fields: dict[str, Any]) -> dict[str, Any]:
+    """Read the name of a room as one, and "what is in the kitchen" as a question for things."""
+    kind, label, room = fields["kind"], fields.get("label"), fields.get("room")
+    if label is not None and room is None and is_room(label):
+        if kind is QueryKind.VISITED:
+            return fields | {"label": None, "room": label}
+        if kind is QueryKind.WHERE:
+            return fields | {"kind": QueryKind.ROOMS, "label": None, "room": label}
+    is_placed = label is not None or fields.get("near_map") or fields.get("at")
+    if kind is QueryKind.NEAR and room is not None and not is_placed:
+        return fields | {"kind": QueryKind.WHERE}
+    return fields
 
 
 def _tidy(question: str) -> str:
@@ -199,95 +238,93 @@ def _take_place(text: str) -> tuple[str, tuple[float, ...] | None]:
     return text, None
 
 
-def _take_span(text: str, timebase: Timebase) -> tuple[str, Span]:
-    """Take one span of time off the beginning of the text, and every span off its end."""
-    whole = Span()
+def _take_narrowings(text: str, masks: Masks, timebase: Timebase) -> tuple[str, dict[str, Any]]:
+    """Take one span of time off the beginning of the text, and all that narrows it off its end."""
+    fields: dict[str, Any] = {"span": Span()}
     for split in re.finditer(_QUESTION_WORD, text):
         span = parse_span(text[: split.start()], timebase)
         if span is not None:
-            text, whole = text[split.end() :], span
+            text, fields = text[split.end() :], {"span": span}
             break
-    while found := _span_at_the_end(text, timebase):
-        text, span = found
-        whole = whole.intersect(span)
-    return text, whole
+    while True:
+        found = next(filter(None, (take(text, masks, timebase) for take in TAKES)), None)
+        if found is None:
+            return text, fields
+        text, more = found
+        if "span" in more:
+            more = {"span": fields["span"].intersect(more["span"])}
+        elif not fields.keys().isdisjoint(more):
+            raise QueryError(f"the question is narrowed twice by {next(iter(more))}: ask in two")
+        fields |= more
 
 
-def _span_at_the_end(text: str, timebase: Timebase) -> tuple[str, Span] | None:
-    for split in re.finditer(r",? |^", text):
-        span = parse_span(text[split.end() :], timebase)
-        if span is not None:
-            return text[: split.start()].removesuffix(" and"), span
-    return None
-
-
-def _match(text: str, quotes: dict[str, str]) -> tuple[QueryKind, str | None, str | None]:
-    """Return the kind of question, what it is about and who spoke."""
+def _match(text: str, masks: Masks, *, has_place: bool) -> tuple[Form, dict[str, str | None]]:
+    """Return the first form that fits, and what stands in its braces."""
     time_words = _TIME_WORDS.search(text)
     if time_words:
-        words = _restored(time_words[1], quotes)
+        words = masks.restored(time_words[1])
         raise QueryError(f"I do not understand the time {words!r}: say {EXAMPLES}")
-    for kind, pattern in FORMS:
-        match = pattern.fullmatch(text)
-        if match:
-            groups = match.groupdict()
-            return kind, groups.get("thing"), groups.get("speaker")
-    raise _not_understood(_restored(text, quotes))
+    for form in FORMS:
+        match = form.pattern.fullmatch(text)
+        if match and not (form.needs_place and not has_place and not _is_placed(match["thing"])):
+            return form, match.groupdict()
+    raise _not_understood(masks.restored(text))
 
 
-def _name(thing: str | None, quotes: dict[str, str], *, kind: QueryKind) -> str | None:
-    """Return the name as a query keeps it, None for "anything"."""
+def _is_placed(thing: str) -> bool:
+    return _RELATION.fullmatch(thing) is not None
+
+
+def _check_length(question: str, most: int) -> None:
+    if len(question) > most:
+        raise QueryError(f"the question has {len(question)} characters: ask in {most}")
+
+
+def _name(thing: str | None, masks: Masks, *, is_said: bool = False) -> str | None:
+    """Return the name as a query keeps it, None for "anything"; `is_said`: it may be any words."""
     if thing is None:
         return None
     name = labels.phrase(thing)
-    if name in quotes:
-        return quotes[name]
-    if kind is QueryKind.COUNT:
-        name = _COUNT_TAIL.sub("", name)
+    if name in masks.names:
+        return masks.names[name]
     while match := _TRAILING.search(name):
         name = name[: match.start()]
     if re.fullmatch(WORDS["any"], name):
         return None
-    if kind is not QueryKind.TOLD:
-        _check_label(name, quotes)
-    return _restored(name, quotes)
+    if not is_said:
+        _check_label(name, masks)
+    return masks.restored(name)
 
 
-def _check_label(name: str, quotes: dict[str, str]) -> None:
+def _check_label(name: str, masks: Masks) -> None:
     """Refuse what is no name of one thing, rather than look for it in vain."""
-    relation = _RELATIONS.search(name)
+    relation = _OTHER_RELATIONS.search(name)
     if relation:
         raise QueryError(
             f"I cannot narrow by {relation[0].strip()!r}: name one thing, or a place as "
             '"near (x, y)"; put a name with such words in double quotes'
         )
     if not name or _NO_LABEL.search(name) or re.fullmatch(WORDS["near"], name):
-        raise _not_understood(_restored(name, quotes))
+        raise _not_understood(masks.restored(name))
     if re.search(r" (?:and|or) (?:the|a|an|my|your)\b", name):
         raise QueryError(f"{name!r} is more than one thing: ask for one at a time")
 
 
-def _restored(words: str, quotes: dict[str, str]) -> str:
-    """Put the quoted names back."""
-    for mask, quoted in quotes.items():
-        words = words.replace(mask, quoted)
-    return words
-
-
-def _speaker(words: str | None, quotes: dict[str, str]) -> str | None:
+def _speaker(words: str | None, masks: Masks) -> str | None:
     if words is None or _NOBODY.fullmatch(words):
         return None
-    return _name(words, quotes, kind=QueryKind.TOLD)
+    return _name(words, masks, is_said=True)
 
 
 def _check_place(query: Query) -> Query:
     """Refuse a question about a place that has none, or two."""
     is_about_place = query.kind in (QueryKind.NEAR, QueryKind.VISITED)
-    has_place = query.near_map is not None or (is_about_place and query.label is not None)
+    is_placed = query.near_map is not None or query.at is not None
+    has_place = is_placed or (is_about_place and query.label is not None)
     if query.kind is QueryKind.NEAR and not has_place:
         raise QueryError('near what? Name one thing, or a place as "near (x, y)"')
-    if is_about_place and query.label is not None and query.near_map is not None:
-        raise QueryError(f"{query.label!r} and coordinates are two places: ask about one")
+    if is_about_place and query.label is not None and is_placed:
+        raise QueryError(f"{query.label!r} and another are two places: ask about one")
     if query.radius_m is not None and not has_place:
         raise QueryError('within that distance of what? Say "within 2 m of (x, y)"')
     return query
@@ -299,57 +336,3 @@ def _without(text: str, match: re.Match[str], *, put: str = "") -> str:
 
 def _not_understood(words: str) -> QueryError:
     return QueryError(f"I do not understand {words!r}: ask {UNDERSTOOD}")
-
-
-# --- rendering -----------------------------------------------------------------------------------
-
-
-def _sentence(query: Query, name: str | None, timebase: Timebase) -> str:
-    parts = [_asked(query, name), _place_words(query, name), _span_words(query, timebase)]
-    if query.limit != DEFAULT_LIMIT:
-        parts.append(f"at most {query.limit}")
-    return " ".join(filter(None, parts))
-
-
-def _asked(query: Query, name: str | None) -> str:
-    """Return the question without its narrowings."""
-    if query.kind is QueryKind.VISITED:
-        return "where were you" if name is None and query.near_map is None else "when were you last"
-    without, about = _CANONICAL[query.kind]
-    if name is None or query.kind is QueryKind.NEAR:
-        return without
-    return about.format(name if query.kind in (QueryKind.COUNT, QueryKind.TOLD) else _the(name))
-
-
-def _place_words(query: Query, name: str | None) -> str:
-    has_name = name is not None and query.kind in (QueryKind.NEAR, QueryKind.VISITED)
-    if query.near_map is None and not has_name:
-        return ""
-    place = _the(name or "") if query.near_map is None else _point(query.near_map)
-    return (
-        f"near {place}"
-        if query.radius_m is None
-        else f"within {_number(query.radius_m)} m of {place}"
-    )
-
-
-def _span_words(query: Query, timebase: Timebase) -> str:
-    since, until = (
-        None if ns is None else render_time(ns, timebase) for ns in (query.since_ns, query.until_ns)
-    )
-    if since and until:
-        return f"between {since} and {until}"
-    return f"since {since}" if since else f"until {until}" if until else ""
-
-
-def _the(name: str) -> str:
-    return name if name.startswith('"') else f"the {name}"
-
-
-def _point(near_map: tuple[float, ...]) -> str:
-    return f"({', '.join(map(_number, near_map))})"
-
-
-def _number(value: float) -> str:
-    short = f"{value:g}"
-    return short if float(short) == value else repr(value)

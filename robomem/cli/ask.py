@@ -3,7 +3,7 @@
 from argparse import Namespace
 from dataclasses import replace
 
-from robomem.ask.grammar import render
+from robomem.ask.canonical import render
 from robomem.ask.moments import is_clock
 from robomem.ask.timebase import DAY_NS, Timebase
 from robomem.ask.times import parse_time

@@ -5,7 +5,8 @@ from typing import Any
 
 from robomem.ask.timebase import FIRST_DATE_NS, SECOND_NS, Timebase, is_today, local_time
 from robomem.cli.output import print_table
-from robomem.types import Entity, EntityState, Event, Evidence, Hit, Query
+from robomem.query import Query
+from robomem.types import Entity, EntityState, Event, Evidence, Hit
 
 
 def print_hits(hits: Sequence[Hit], timebase: Timebase) -> None:
@@ -29,12 +30,27 @@ def hit_fields(hit: Hit) -> dict[str, Any]:
         "score": hit.score,
         "entity": _entity_fields(hit.entity) if hit.entity else None,
         "event": _event_fields(hit.event) if hit.event else None,
+        "room": hit.room,
+        "fact": hit.fact,
+        "since_ns": hit.since_ns,
         "evidence": _evidence_fields(hit.evidence),
     }
 
 
 def query_fields(query: Query) -> dict[str, Any]:
-    """Return a query as the JSON tells it."""
+    """Return a query as the JSON tells it; what it does not narrow by, or measure, is left out."""
+    parts = {
+        name: query_fields(part)
+        for name in ("which", "at", "after", "before", "during")
+        if (part := getattr(query, name)) is not None
+    }
+    known = {
+        "like": query.like,
+        "room": query.room,
+        "relation": query.relation.value if query.at else None,
+        "measure": query.measure.value if query.measure else None,
+        "is_negated": query.is_negated or None,
+    }
     return {
         "kind": query.kind.value,
         "label": query.label,
@@ -44,6 +60,8 @@ def query_fields(query: Query) -> dict[str, Any]:
         "since_ns": query.since_ns,
         "until_ns": query.until_ns,
         "limit": query.limit,
+        **{name: value for name, value in known.items() if value is not None},
+        **parts,
     }
 
 

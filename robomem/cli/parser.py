@@ -13,14 +13,20 @@ BENCHES = {
     "memory": "questions about lives of a day and a month, with baselines, against the truth",
     "spatial": "correction, loops, rooms, routes, views and motion against the simulator's truth",
 }
-KINDS = ("where", "when", "near", "seen", "changes", "count", "visited", "told")  # as QueryKind
+KINDS = (  # as QueryKind
+    "where", "when", "near", "seen", "changes", "count", "visited", "told", "exists", "gone", "happened", "done",
+    "teller", "room", "rooms", "fact",
+)  # fmt: skip
 QUESTIONS = """\
-questions it understands, in many wordings:
+questions it understands, in many wordings (docs/ask.md has all):
   where did I last see the red mug?        when did you last see the mug?
   what is near the sofa?                   what is within 2 m of (1, -2)?
-  what did you see between 9:10 and 9:30?  what changed since yesterday?
-  how many chairs are there?               when were you last near (1, 2)?
-  what was I told about the keys?
+  what did you see between 9:10 and 9:30?  what changed in the kitchen since yesterday?
+  how many chairs are in the bedroom?      how often did the mug move?
+  when were you last near (1, 2)?          how long did you stay in the kitchen?
+  what was I told about the keys?          who told me about the keys?
+  is the mug still on the table?           which rooms have no chair?
+  where was the mug before the guests came?
 
 exit code: 0 answered, 1 nothing found, 2 not understood"""
 
@@ -143,7 +149,8 @@ def _add_recall(add: _Add) -> argparse.ArgumentParser:
     parser.add_argument("--radius", metavar="M", type=float, help="how near, metres")
     parser.add_argument("--since", metavar="T", help='such as "09:10", "5 minutes ago", "t=12.5s"')
     parser.add_argument("--until", metavar="T")
-    parser.add_argument("--text", metavar="WORDS", help="words of what was told (--kind told)")
+    parser.add_argument("--room", metavar="NAME", help='such as "kitchen"')
+    parser.add_argument("--text", metavar="WORDS", help="words of what was told or happened")
     parser.add_argument("--limit", metavar="N", type=int, default=10, help="at most so many (10)")
     _add_timezone(parser)
     return parser

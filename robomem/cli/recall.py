@@ -9,7 +9,7 @@ from robomem.ask.times import parse_time
 from robomem.cli.hits import hit_fields, print_hits, query_fields
 from robomem.cli.opening import open_to_read, timebase_of
 from robomem.cli.output import print_json
-from robomem.types import Query, QueryKind
+from robomem.query import Query, QueryKind
 
 
 def run(args: Namespace) -> int:
@@ -35,6 +35,7 @@ def _query(args: Namespace, timebase: Timebase) -> Query:
         radius_m=args.radius,
         since_ns=parse_time(args.since, timebase) if args.since else None,
         until_ns=parse_time(args.until, timebase) if args.until else None,
+        room=args.room,
         text=args.text,
         limit=args.limit,
     )

@@ -168,6 +168,19 @@ class Records:
         """Remember the first keyframe since map jumped against odom."""
         self._db.execute("INSERT OR REPLACE INTO jump VALUES (?, ?)", (source, keyframe_id))
 
+    def keyframe_path(self) -> list[tuple[int, int, int, bytes]]:
+        """Return every keyframe's id, when it began and ended, and its pose in map (16,) float64, by id."""
+        sql = "SELECT keyframe_id, stamp_ns, until_ns, T_map_kf FROM keyframe ORDER BY keyframe_id"
+        return self._db.execute(sql).fetchall()
+
+    def rooms_told(self) -> list[tuple[str, int]]:
+        """Return the rooms that events were said to be in, each with the keyframes of those events."""
+        sql = (
+            "SELECT DISTINCT room, keyframe_id FROM event "
+            "WHERE room IS NOT NULL AND keyframe_id IS NOT NULL ORDER BY room, keyframe_id"
+        )
+        return self._db.execute(sql).fetchall()
+
     def surfel_keyframes(self) -> list[int]:
         """Return the ids of the keyframes whose surfels are kept, in order."""
         sql = "SELECT keyframe_id FROM surfels ORDER BY keyframe_id"
