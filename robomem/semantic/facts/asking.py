@@ -1,6 +1,8 @@
 """What is known: the facts that hold, by name, by pattern, over several relations, or near to some words."""
 
+import re
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -135,6 +137,8 @@ class KnownFacts:
     def related(self, words: str, k: int = 10, *, as_of_ns: int | None = None) -> list[ScoredFact]:
         """Return the facts nearest to the names in a text, best first: personalised PageRank from these.
 
+        A fact counts twice where the text has the words of its relation: as they begin, "live" as "lives".
+
         Args:
             words: Any text; names in it are found, and where there is none, names that share a word with it.
             k: How many at most.
@@ -144,7 +148,9 @@ class KnownFacts:
             roots = {row.root_id for row in self._names.mentioned(words)}
             seeds = np.array(sorted(roots), dtype=np.int64)
             as_of_ns = self._now_ns() if as_of_ns is None else as_of_ns
-            nearest = self._graphs.at(as_of_ns).nearest(seeds, k=k)
+            nearest = self._graphs.at(as_of_ns).nearest(
+                seeds, k=k, weight_of=partial(_said_in, _beginnings(words))
+            )
             rows = [self._records.truths.get(*key) for key, _ in nearest]
             facts = self._reader.holding([row for row in rows if row is not None])
             return [
@@ -215,3 +221,13 @@ class KnownFacts:
 
     def _is_entity(self, entity_id: int) -> bool:
         return self._records.entities.get(entity_id) is not None
+
+
+def _said_in(beginnings: frozenset[str], relation: str) -> float:
+    """Return 1 where a text has none of a relation's words, 2 where it has all."""
+    words = _beginnings(relation)
+    return 1.0 + len(words & beginnings) / max(len(words), 1)
+
+
+def _beginnings(text: str) -> frozenset[str]:
+    return frozenset(word[:4] for word in re.findall(r"[^\W_]+", text.casefold()))

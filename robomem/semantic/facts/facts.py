@@ -9,6 +9,7 @@ alias    two names for one; `bind` a word to a thing; `listen` to a sentence
 """
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from robomem.checks import checked_stamp
@@ -87,6 +88,10 @@ class Facts(KnownFacts):
             self._records.facts.save(row)
             self._truths.refresh([row])
             return self._reader.told([row])[0]
+
+    def at_once(self) -> AbstractContextManager[object]:
+        """Take all that is told inside in one step: durable together, and much faster than one by one."""
+        return self._access.writing()
 
     def retire(self, fact_ids: Iterable[int], *, stamp_ns: int) -> int:
         """Say that tellings should not have been believed; they are kept, and what they ended goes on.

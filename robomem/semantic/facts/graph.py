@@ -1,5 +1,6 @@
 """The facts that hold as a graph: names are its nodes, facts its edges. Held in memory, and read again when they change."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -23,6 +24,8 @@ class FactGraph:
         name_ids: Of the nodes, (N,), rising: the roots of names.
         ends: Rows of `name_ids` of the subject and of the object of every fact, (2, E).
         keys: What a fact is stored under, (E, 2): its `fact_id` and `valid_from_ns`.
+        relations: Every relation that there is,
+        relation_of: and the row of each fact's in it, (E,).
         from_ns: Since when exactly these hold,
         until_ns: and until before when.
     """
@@ -30,6 +33,8 @@ class FactGraph:
     name_ids: Ids
     ends: Ids
     keys: Ids
+    relations: tuple[str, ...]
+    relation_of: Ids
     from_ns: int
     until_ns: int
 
@@ -37,20 +42,35 @@ class FactGraph:
     def load(cls, truths: Table[TruthRow], *, as_of_ns: int) -> Self:
         """Read what holds at an instant; what is known not to be so connects nothing."""
         rows = truths.values(
-            ("subject_id", "object_id", "fact_id", "valid_from_ns"),
+            ("subject_id", "object_id", "fact_id", "valid_from_ns", "relation"),
             "valid_until_ns > ? AND valid_from_ns <= ? AND NOT is_denied",
             as_of_ns,
             as_of_ns,
         )
-        table = np.array(rows, dtype=np.int64).reshape(-1, 4)
+        relations = {name: row for row, name in enumerate(sorted({row[4] for row in rows}))}
+        table = np.array([(*row[:4], relations[row[4]]) for row in rows], np.int64).reshape(-1, 5)
         table = table[np.lexsort((table[:, 3], table[:, 2]))]
         name_ids, ends = np.unique(table[:, :2].T, return_inverse=True)
-        return cls(name_ids, ends.reshape(2, -1), table[:, 2:], *_window(truths, as_of_ns=as_of_ns))
+        return cls(
+            name_ids,
+            ends.reshape(2, -1),
+            table[:, 2:4],
+            tuple(relations),
+            table[:, 4],
+            *_window(truths, as_of_ns=as_of_ns),
+        )
 
-    def nearest(self, root_ids: Ids, *, k: int) -> list[tuple[tuple[int, int], float]]:
+    def nearest(
+        self, root_ids: Ids, *, k: int, weight_of: Callable[[str], float]
+    ) -> list[tuple[tuple[int, int], float]]:
         """Return the keys of the k facts nearest to some names, with their scores, best first.
 
-        A fact's score is the sum of the probabilities of its two names. A seed counts one by its facts.
+        A fact's score is the sum of the probabilities of its two names, times the weight of its relation.
+
+        Args:
+            root_ids: Roots of names, (S,); each counts one by the number of its facts.
+            k: How many at most.
+            weight_of: Returns the weight of a relation.
         """
         seeds = np.zeros(len(self.name_ids))
         seeds[np.flatnonzero(np.isin(self.name_ids, root_ids))] = 1.0
@@ -58,7 +78,8 @@ class FactGraph:
             return []
         degree = np.bincount(self.ends.ravel(), minlength=len(seeds))
         p = pagerank(self.ends, nodes=len(seeds), seeds=seeds / np.maximum(degree, 1))
-        scores = p[self.ends].sum(axis=0)
+        weights = np.array([weight_of(relation) for relation in self.relations])
+        scores = p[self.ends].sum(axis=0) * weights[self.relation_of]
         order = np.lexsort((self.keys[:, 0], -scores)) if len(scores) < 4 * k else _top(scores, k)
         return [((int(self.keys[i, 0]), int(self.keys[i, 1])), float(scores[i])) for i in order[:k]]
 

@@ -88,7 +88,7 @@ def _relation(parts: dict[str, str | None]) -> str:
 
 def _name(words: str) -> str | None:
     """Return a name, None where it is none: too long, or with words of a sentence."""
-    words = words.strip(" ,'\"")
+    words = re.sub(r" (?:right )?now$", "", words.strip(" ,'\""), flags=re.IGNORECASE)
     lowered = words.lower()
     if lowered in _SPEAKERS:
         return SPEAKER
@@ -154,6 +154,13 @@ _PATTERNS: tuple[tuple[str, str | None], ...] = (  # and the relation, where no 
         rf"{_X} {_BE} (?:now |back )?{_NOT}(?P<placed>{_PLACED}) (?P<object>.+?)(?P<any_more> any ?more)?",
         None,
     ),
+    (
+        rf"(?:i|we) (?:have )?(?:just )?(?:put|left|placed|stored) {_X} (?P<placed>{_PLACED}) {_Y}",
+        None,
+    ),
+    (rf"{_X} can be found (?P<placed>{_PLACED}) {_Y}", None),
+    (rf"you (?:can|will) find {_X} (?P<placed>{_PLACED}) {_Y}", None),
+    (rf"{_X} {_BE} {_NOT}the owner of {_Y}", "owns"),
     (rf"{_X} {_BE} {_NOT}owned by {_Y}", "belongs to"),
     (rf"{_X} {_BE} {_NOT}(?P<object>[\w-]+)'s?", "belongs to"),
     (rf"{_X} {_BE} {_NOT}(?P<object>{_COLOURS})", HAS_COLOUR),
