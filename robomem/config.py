@@ -217,6 +217,38 @@ class FactsConfig(_Section):
     """it is the only one that was never seen before that."""
 
 
+class RetentionConfig(_Section):
+    """How much of what happened is kept, and what goes when that is too much. The budgets hold after every call."""
+
+    max_events: PositiveInt = 2_000_000
+    max_bytes: PositiveInt = 4 * 2**30
+    """Of events with their words and embeddings, as they are counted: see `memory.retention.report`."""
+    slack: float = Field(default=0.05, ge=0, lt=1)
+    """When a budget is exceeded, make so much more room at once."""
+    strategy: Literal["learned", "fifo", "lifo", "least_visited", "most_visited", "weakest"] = (
+        "learned"
+    )
+    """What goes first; `learned` chooses among the others by what is asked for."""
+    place_share: float = Field(default=0.2, ge=0, le=1)
+    """This part of the budget is shared out evenly among the places: no strategy takes it while others have more."""
+    recent_share: float = Field(default=0.1, ge=0, le=1)
+    """This part is kept for the newest events."""
+    place_size_m: PositiveFloat = 4.0
+    """Where rooms are not told, a place is a square of this size."""
+    stability_s: PositiveFloat = 86400.0
+    """A mere sighting fades to 1/e in this time; see `episodic.retention.strength`."""
+    rehearsal_gain: float = Field(default=1.0, ge=0)
+    """A recall of a memory that had quite faded makes it so much stabler, times one plus this."""
+    merge_gap_s: float = Field(default=600.0, ge=0)
+    """Sightings and captions that say the same and follow each other within this time become one, when idle."""
+    merge_similarity: float = Field(default=0.95, gt=0, le=1)
+    """Captions whose embeddings have this cosine say the same."""
+    learning_rate: PositiveFloat = 0.5
+    """How much a strategy loses by an answer that it would no longer have: Hedge's eta."""
+    learning_share: float = Field(default=0.01, ge=0, lt=1)
+    """How soon another strategy may become the best: Fixed Share's alpha."""
+
+
 class IoConfig(_Section):
     """How streams of messages become observations."""
 
@@ -302,6 +334,7 @@ class Config(_Section):
     episodic: EpisodicConfig = EpisodicConfig()
     segments: SegmentConfig = SegmentConfig()
     experience: ExperienceConfig = ExperienceConfig()
+    retention: RetentionConfig = RetentionConfig()
     io: IoConfig = IoConfig()
     store: StoreConfig = StoreConfig()
     route: RouteConfig = RouteConfig()

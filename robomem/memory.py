@@ -28,6 +28,7 @@ from robomem.config import Config
 from robomem.episodic.episodes import Episode, EpisodeLevel
 from robomem.episodic.experience import Experiences
 from robomem.episodic.hierarchy import Hierarchy
+from robomem.episodic.retention.keeper import Retention
 from robomem.episodic.search import EventSearch
 from robomem.errors import ConfigError, QueryError, Reason
 from robomem.forgetting import Forgetter
@@ -89,8 +90,10 @@ class Memory:
         self._access.on_rollback(self._renew_observer)
         self.event_search = EventSearch(self._access, config.episodic)
         self.facts = Facts(self._access, config.facts, fold=labels.fold)
+        self.retention = Retention(self._access, config.retention, let_go=self._let_go)
         self.experience = Experiences(self._access, config.experience)
         self.hierarchy = Hierarchy(self._access, config.segments)
+        self._access.before_commit(self.hierarchy.follow)  # what retention let go is not in them
         self._recaller = Recaller(
             self._records,
             self.event_search,
@@ -112,9 +115,7 @@ class Memory:
             )
             self._floors = Floors(path / "floor.npz", self._map, config.route)
             if self.is_writer:
-                self._clean_up()
-                self._observer = self._new_observer()
-                self._follower.start()
+                self._begin()
         except BaseException:
             self._records.close()
             raise
@@ -132,7 +133,7 @@ class Memory:
 
         Raises:
             StoreError: Not there, foreign, too new, damaged, or written by another process.
-            ConfigError: The memory was made with another map resolution.
+            ConfigError: The memory was made with another map resolution, or more is pinned than may be kept.
         """
         if mode not in ("w", "r"):
             raise ValueError(f"mode is 'w' or 'r', got {mode!r}")
@@ -142,10 +143,14 @@ class Memory:
         folder.prepare(path)
         writer_lock = folder.lock(path)
         try:
-            return cls(path, _settle(path, config), writer_lock=writer_lock)
+            config = _settle(path, config)
+            memory = cls(path, config, writer_lock=writer_lock)
+            if config != folder.read_manifest(path):  # only what could be opened so
+                folder.write_manifest(path, config)
         except BaseException:
             writer_lock.close()
             raise
+        return memory
 
     @property
     def is_writer(self) -> bool:
@@ -202,7 +207,10 @@ class Memory:
     def recall(self, query: Query | None = None) -> list[Hit]:
         """Return what satisfies a query, best first; the same memory and query give the same hits."""
         with self._reading():
-            return self._recaller.recall(query or Query())
+            query = query or Query()
+            hits = self._recaller.recall(query)
+            self.retention.recalled(query, hits)
+            return hits
 
     def ask(self, question: str, *, now_ns: int | None = None) -> Answer:
         """Answer a question in words, with evidence; falsy when there is none.
@@ -218,7 +226,9 @@ class Memory:
         with self._reading():
             first_ns, last_ns = self.span_ns or (0, 0)
             now_ns = last_ns if now_ns is None else now_ns
-            return self._answerer.answer(question, now_ns=now_ns, start_ns=first_ns)
+            answer = self._answerer.answer(question, now_ns=now_ns, start_ns=first_ns)
+            self.retention.recalled(answer.query, answer.hits)
+            return answer
 
     def entities(self) -> list[Entity]:
         """Return every thing believed in, by id."""
@@ -467,6 +477,8 @@ class Memory:
         """
         with self._access.lock:
             with self._writing():
+                entity_ids, event_ids = tuple(entity_ids), tuple(event_ids)
+                self.retention.forget(entity_ids, event_ids)
                 count = self._forgetter.erase(entity_ids, event_ids)
                 count += self.experience.erase(experience_ids)
             self._forgetter.finish()
@@ -500,6 +512,7 @@ class Memory:
                 last_stamp_ns=last_ns,
                 voxel_size_m=self.config.spatial.voxel_size_m,
                 bytes_on_disk=folder.size_bytes(self.path),
+                retention=self.retention.report(),
                 schema=folder.SCHEMA,
                 content_hash=self.content_hash,
             )
@@ -534,6 +547,8 @@ class Memory:
     def _close(self) -> None:
         with self._access.lock:
             if self._writer_lock is not None and not self._writer_lock.closed:
+                with self._writing():
+                    self.retention.settle()  # what was recalled since
                 self.checkpoint()
                 self._writer_lock.close()
             self._records.close()
@@ -559,6 +574,14 @@ class Memory:
         if cursor is not None:
             self._records.set_position(cursor.recording, cursor.position + 1)
 
+    def _begin(self) -> None:
+        """Go on where the last writer ended, or died; the budgets may be smaller than they were then."""
+        self._clean_up()
+        self._observer = self._new_observer()
+        with self._writing():
+            self.retention.check_pins()
+        self._follower.start()
+
     def _clean_up(self) -> None:
         """Finish what a writer that died had begun."""
         self._map.remove_orphans()
@@ -567,6 +590,10 @@ class Memory:
 
     def _new_observer(self, *, anew: bool = False) -> Observer:
         return Observer(self._records, self._map, self._images, self.config, anew=anew)
+
+    def _let_go(self, event_ids: Iterable[int]) -> None:
+        if self._observer is not None:
+            self._observer.let_go(event_ids)
 
     def _renew_observer(self) -> None:
         self._observer = self._new_observer()
@@ -577,7 +604,6 @@ class Memory:
         with self._access.writing():
             assert self._observer is not None, "a writer has one"
             yield self._observer
-            self.hierarchy.follow()
 
     def _reading(self) -> AbstractContextManager[object]:
         return self._access.reading()
@@ -596,5 +622,4 @@ def _settle(path: Path, config: Config | None) -> Config:
         raise ConfigError(
             f"{path} was made with {stored.spatial}: a map keeps its settings, make another memory"
         )
-    folder.write_manifest(path, config)
     return config

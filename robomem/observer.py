@@ -88,6 +88,10 @@ class Observer:
         """Write down what happened that is no image, or count why it is rejected."""
         return self._event_log.append(happenings)
 
+    def let_go(self, event_ids: Iterable[int]) -> None:
+        """Take note that events changed, or are no more."""
+        self._timeline.let_go(event_ids)
+
     def tracks(self) -> "tuple[Track, ...]":
         """Return what moved lately."""
         return self._splitter.tracks()

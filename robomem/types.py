@@ -350,6 +350,66 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionInfo:
+    """How much of what happened is kept, and what became of the rest.
+
+    Attributes:
+        events: How many are kept, of `max_events` at most.
+        bytes: What they take, of `max_bytes` at most.
+        pinned: How many stay whatever happens.
+        merged: How many went into others that said the same.
+        evicted: How many made room for others, by kind.
+        strategies: How much each strategy has to say about what goes; they sum to one.
+    """
+
+    events: int
+    max_events: int
+    bytes: int
+    max_bytes: int
+    pinned: int
+    merged: int
+    evicted: dict[str, int]
+    strategies: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Consolidation:
+    """What was done while idle.
+
+    Attributes:
+        looked_at: Events that were compared with those before them.
+        merged: How many went into others that said the same.
+        evicted: How many made room.
+        is_done: Whether there is nothing left to do.
+    """
+
+    looked_at: int
+    merged: int
+    evicted: int
+    is_done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How strong the memory of an event is.
+
+    Attributes:
+        retention: In (0, 1]: 1 is fresh, see `episodic.retention.strength`.
+        stability_s: In this time it fades to 1/e.
+        recalls: How often it was recalled.
+        weight: How many events it stands for.
+        is_pinned: Whether it stays whatever happens.
+    """
+
+    event_id: int
+    retention: float
+    stability_s: float
+    recalls: int
+    weight: int
+    is_pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryInfo:
     """What a memory holds, in numbers.
 
@@ -370,6 +430,7 @@ class MemoryInfo:
     last_stamp_ns: int | None
     voxel_size_m: float
     bytes_on_disk: int
+    retention: RetentionInfo
     schema: int
     content_hash: str
 

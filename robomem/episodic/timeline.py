@@ -1,5 +1,6 @@
 """The log of events: a sighting goes on until a gap ends it, and then another one begins."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -116,6 +117,11 @@ class Timeline:
             p_kf=None,
         )
         self._records.events.save(event)
+
+    def let_go(self, event_ids: Iterable[int]) -> None:
+        """Look up anew what went on when these changed or went: sightings are not taken for going on."""
+        gone = set(event_ids)
+        self._current = {i: e for i, e in self._current.items() if e.event_id not in gone}
 
     def _event(self, kind: EventKind, row: EntityRow, *, stamp_ns: int, source: str) -> EventRow:
         return EventRow(

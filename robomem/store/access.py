@@ -25,10 +25,21 @@ class Access:
         self._path = path
         self._depth = 0
         self._undo: list[Callable[[], object]] = []
+        self._before_commit: list[Callable[[], object]] = []
+        self._waiting = 0
 
     def on_rollback(self, undo: Callable[[], object]) -> None:
         """Call this after every transaction that was undone: what was cached of it is wrong."""
         self._undo.append(undo)
+
+    def before_commit(self, finish: Callable[[], object]) -> None:
+        """Call this as the last part of every transaction: what must hold after each is seen to there."""
+        self._before_commit.append(finish)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for the lock to read or write."""
+        return self._waiting > 0
 
     @contextmanager
     def writing(self) -> Iterator[Records]:
@@ -39,7 +50,7 @@ class Access:
         """
         if not self.is_writer:
             raise StoreReadOnlyError(f"{self._path} was opened for reading: open it with mode='w'")
-        with self.lock:
+        with self._locked():
             if self._depth:
                 yield self.records
                 return
@@ -47,6 +58,8 @@ class Access:
             try:
                 with self.records.transaction():
                     yield self.records
+                    for finish in self._before_commit:
+                        finish()
             except BaseException:
                 for undo in self._undo:
                     undo()
@@ -57,5 +70,17 @@ class Access:
     @contextmanager
     def reading(self) -> Iterator[Records]:
         """Let every read inside see the same state; may be nested, also in `writing`."""
-        with self.lock, self.records.snapshot():
+        with self._locked(), self.records.snapshot():
             yield self.records
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._waiting += 1
+        try:
+            self.lock.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self.lock.release()

@@ -27,6 +27,14 @@ from robomem.store.fact_rows import (
     RelationRow,
     TruthRow,
 )
+from robomem.store.retention_rows import (
+    RETENTION_SCHEMA,
+    EvictedRow,
+    LearningRow,
+    ShadowRow,
+    TraceRow,
+    VisitRow,
+)
 from robomem.store.rows import (
     DeltaRow,
     EmbeddingRow,
@@ -61,6 +69,7 @@ SCHEMA = (
     *EXPERIENCE_SCHEMA,
     *EPISODE_SCHEMA,
     *FACT_INDICES,
+    *RETENTION_SCHEMA,
 )
 
 
@@ -260,6 +269,11 @@ class Records:
         rows = self._db.execute("DELETE FROM stale_event RETURNING event_id").fetchall()
         return sorted(event_id for (event_id,) in rows)
 
+    def tally(self) -> tuple[int, int]:
+        """Return how many events there are, and their bytes."""
+        events, total_bytes = self._db.execute("SELECT events, bytes FROM tally").fetchone()
+        return int(events), int(total_bytes)
+
     def doom(self, digests: Iterable[str]) -> None:
         """Say that images, and the bytes of deleted rows, are to be erased; see `erase_deleted`."""
         self._db.executemany(
@@ -323,6 +337,11 @@ class Records:
         self.name_words = Table(self._db, NameWordRow, key_columns=2)
         self.aliases = Table(self._db, AliasRow)
         self.relations = Table(self._db, RelationRow)
+        self.traces = Table(self._db, TraceRow)
+        self.evicted = Table(self._db, EvictedRow, key_columns=2)
+        self.shadows = Table(self._db, ShadowRow)
+        self.visits = Table(self._db, VisitRow)
+        self.learning = Table(self._db, LearningRow)
 
     def _create(self) -> None:
         with self.transaction():
@@ -332,6 +351,7 @@ class Records:
                 self.episodes, self.tails, self.experiences, self.procedures,
                 self.facts, self.truths, self.names, self.name_words, self.aliases, self.relations,
                 self.appearances, self.tombstones,
+                self.traces, self.evicted, self.shadows, self.visits, self.learning,
             )  # fmt: skip
             for table in tables:
                 table.create()

@@ -1,0 +1,1 @@
+"""What to keep under a hard budget: strength, merging, and the choice of what goes."""

@@ -1,0 +1,160 @@
+"""The traces of events: made when they are logged, strengthened when they are recalled."""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robomem.config import RetentionConfig
+from robomem.episodic.retention.shelf import NOWHERE, Shelf, key_of
+from robomem.episodic.retention.strength import initial_stability_s, rehearsed
+from robomem.store.records import Records
+from robomem.store.retention_rows import TraceRow
+from robomem.store.rows import EventRow
+from robomem.types import EventKind
+
+ROW_BYTES = 400  # of an event without its words, with its trace and its places in the indexes
+TEXT_BYTES = 2  # of a byte of text: once in the row, once in the index of words
+IN_IDS = "event_id IN (SELECT value FROM json_each(?))"
+
+
+class Traces:
+    """Reads and writes the traces of one memory, inside the caller's transaction."""
+
+    def __init__(self, records: Records, config: RetentionConfig) -> None:
+        self._records = records
+        self._config = config
+        self.newest_id = max(
+            (i for (i,) in records.traces.values(("max(event_id)",)) if i), default=0
+        )
+
+    def log_new(self) -> Shelf:
+        """Make the traces of the events that have none; returns them."""
+        events = self._records.events.select("event_id > ?", self.newest_id)
+        if not events:
+            return Shelf.empty()
+        sizes = self._embedding_sizes(events[0].event_id)
+        traces = []
+        for event in events:
+            trace = self._trace(event, sizes.get(event.event_id, 0))
+            self._records.traces.save(trace)  # the next one asks for the last place of its topic
+            traces.append(trace)
+        self.newest_id = events[-1].event_id
+        return _shelf(traces, [(e.stamp_ns, e.until_ns) for e in events])
+
+    def shelf(self) -> Shelf:
+        """Read all events that are kept, without the visits of their places."""
+        times = self._records.events.values(("stamp_ns", "until_ns"), "1 ORDER BY event_id")
+        return _shelf(self._records.traces.select(), times)
+
+    def recall(self, event_ids: Sequence[int], *, stamp_ns: int) -> None:
+        """Strengthen what was recalled; ids that are not there are passed over."""
+        until_ns = dict(
+            self._records.events.values(("event_id", "until_ns"), IN_IDS, *_json(event_ids))
+        )
+        for trace in self.of(event_ids):
+            self._records.traces.save(
+                self.strengthened(
+                    replace(
+                        trace,
+                        last_ns=max(trace.last_ns, until_ns[trace.event_id]),
+                        recalls=trace.recalls + 1,
+                    ),
+                    stamp_ns=stamp_ns,
+                )
+            )
+
+    def strengthened(self, trace: TraceRow, *, stamp_ns: int) -> TraceRow:
+        """Return a trace after a recall, or another event that says the same."""
+        last_ns, stability_s = rehearsed(
+            np.array([trace.last_ns]),
+            np.array([trace.stability_s]),
+            stamp_ns=stamp_ns,
+            gain=self._config.rehearsal_gain,
+        )
+        return replace(trace, last_ns=int(last_ns[0]), stability_s=float(stability_s[0]))
+
+    def of(self, event_ids: Iterable[int]) -> list[TraceRow]:
+        """Return the traces of events, by id; of those that are there."""
+        return self._records.traces.select(IN_IDS, *_json(event_ids))
+
+    def latest_of(self, entity_id: int) -> int | None:
+        """Return the last event of a thing."""
+        ((event_id,),) = self._records.events.values(("max(event_id)",), "entity_id = ?", entity_id)
+        return None if event_id is None else int(event_id)
+
+    def kinds_of(self, event_ids: Iterable[int]) -> dict[int, EventKind]:
+        """Return the kinds of events."""
+        pairs = self._records.events.values(("event_id", "kind"), IN_IDS, *_json(event_ids))
+        return {event_id: EventKind(kind) for event_id, kind in pairs}
+
+    def embeddings_of(self, event_ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
+        """Return what events mean, (D,) each; of those that have an embedding."""
+        rows = self._records.embeddings.select(IN_IDS, *_json(event_ids))
+        return {row.event_id: np.frombuffer(row.vector, "<f2").astype(np.float32) for row in rows}
+
+    def drop(self, event_ids: Iterable[int]) -> None:
+        """Delete events, with all that is kept of them."""
+        self._records.events.delete(IN_IDS, *_json(event_ids))
+
+    def _trace(self, event: EventRow, embedding_bytes: int) -> TraceRow:
+        place, topic = self._place(event), key_of(event.label or event.text)
+        ((_, last_place),) = self._records.traces.values(
+            ("max(event_id)", "place"), "topic = ?", topic
+        )
+        words = event.text, event.label or "", event.room or "", event.source
+        return TraceRow(
+            event_id=event.event_id,
+            last_ns=event.until_ns,
+            stability_s=initial_stability_s(
+                event.kind, is_surprising=last_place != place, base_s=self._config.stability_s
+            ),
+            recalls=0,
+            weight=1,
+            place=place,
+            topic=topic,
+            size=ROW_BYTES + TEXT_BYTES * sum(len(w.encode()) for w in words) + embedding_bytes,
+            is_pinned=False,
+        )
+
+    def _place(self, event: EventRow) -> int:
+        if event.room is not None:
+            return key_of(event.room)
+        row = None if event.keyframe_id is None else self._records.keyframes.get(event.keyframe_id)
+        return NOWHERE if row is None else place_at(row.T_map_kf.reshape(4, 4)[:2, 3], self._config)
+
+    def _embedding_sizes(self, first_id: int) -> dict[int, int]:
+        return dict(
+            self._records.embeddings.values(
+                ("event_id", "length(vector)"), "event_id >= ?", first_id
+            )
+        )
+
+
+def place_at(xy_map: Iterable[float], config: RetentionConfig) -> int:
+    """Return the key of the place, where rooms are not told, at (x, y) in map."""
+    x, y = (math.floor(value / config.place_size_m) for value in xy_map)
+    return key_of(f"{x} {y}")
+
+
+def _shelf(traces: Sequence[TraceRow], times: Sequence[tuple[int, int]]) -> Shelf:
+    """Return traces, with when their events began and ended, as a shelf without visits."""
+    stamps_ns, until_ns = np.array(times, np.int64).reshape(-1, 2).T
+    return Shelf(
+        ids=np.array([t.event_id for t in traces], np.int64),
+        stamps_ns=stamps_ns,
+        last_ns=np.maximum([t.last_ns for t in traces], until_ns),
+        stability_s=np.array([t.stability_s for t in traces], np.float64),
+        places=np.array([t.place for t in traces], np.int64),
+        topics=np.array([t.topic for t in traces], np.int64),
+        visits=np.zeros(len(traces), np.int64),
+        sizes=np.array([t.size for t in traces], np.int64),
+        is_pinned=np.array([t.is_pinned for t in traces], bool),
+    )
+
+
+def _json(event_ids: Iterable[int]) -> tuple[str]:
+    return (json.dumps([int(i) for i in event_ids]),)
