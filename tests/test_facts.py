@@ -3,7 +3,7 @@
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networkx.algorithms.link_analysis.pagerank_alg import _pagerank_python  # the other needs SciPy
 
@@ -490,6 +490,41 @@ def test_a_plain_sentence_is_understood(facts, sentence, understood):
 def test_what_is_not_plainly_said_is_no_fact(facts, sentence):
     assert facts.listen(sentence, stamp_ns=1, source="carol") == []
     assert facts.names_of("mug").names == ()
+
+
+words = st.sampled_from(
+    [
+        "the",
+        "mug",
+        "is",
+        "in",
+        "kitchen",
+        "not",
+        "this",
+        "a",
+        "dax",
+        "belongs",
+        "to",
+        "Anna",
+        "called",
+        "I",
+        "each",
+        "all",
+        "'",
+        "-",
+        "and",
+        ".",
+        "never",
+        "put",
+        "likes",
+    ]
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.text(max_size=40), st.lists(words, max_size=12).map(" ".join)))
+def test_no_sentence_is_an_error(facts, text):
+    facts.listen(text, stamp_ns=1, source="?!")
 
 
 def test_a_name_that_is_said_is_another_name(facts):

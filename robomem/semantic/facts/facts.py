@@ -22,6 +22,7 @@ from robomem.semantic.facts.names import marks, reference
 from robomem.semantic.facts.relations import IS_A
 from robomem.semantic.facts.utterances import CALLED, ROBOT, parse
 from robomem.store.fact_rows import FOREVER_NS, AliasRow, FactRow
+from robomem.types import EventKind, Happening
 
 
 class Facts(KnownFacts):
@@ -231,7 +232,7 @@ class Facts(KnownFacts):
         Returns:
             What was learned; a new name for something is no fact of its own.
         """
-        learned, listener = [], Listener(self._records, self._config)
+        learned, listener = [], Listener(self._names, self._config)
         for saying in parse(text):
             names = listener.names(saying, stamp_ns=stamp_ns, source=source, entity_id=entity_id)
             if names is None:
@@ -251,6 +252,14 @@ class Facts(KnownFacts):
                 )
             )
         return learned
+
+    def hear(self, numbered: Iterable[tuple[int, Happening]]) -> None:
+        """Learn what plain sentences say that were told, each remembered under the number of its event."""
+        for event_id, told in numbered:
+            if told.kind is EventKind.TOLD:
+                self.listen(
+                    told.text, stamp_ns=told.stamp_ns, source=told.source, event_id=event_id
+                )
 
     def erase(self, *, entity_ids: Iterable[int], event_ids: Iterable[int]) -> None:
         """Delete what was told of things, under every name they have, and by events; see `Memory.forget`."""

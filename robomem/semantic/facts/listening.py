@@ -3,16 +3,15 @@
 from dataclasses import dataclass
 
 from robomem.config import FactsConfig
-from robomem.semantic.facts.names import reference
+from robomem.semantic.facts.names import Names, reference
 from robomem.semantic.facts.utterances import ROBOT, SPEAKER, THIS, Saying
-from robomem.store.records import Records
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
     """Understands the sentences said to one robot."""
 
-    records: Records
+    known: Names
     config: FactsConfig
 
     def names(
@@ -32,12 +31,12 @@ class Listener:
                 names.append(reference(entity_id))
             else:
                 names.append(name)
-        return names[0], names[1]
+        return (names[0], names[1]) if all(map(self.known.is_name, names)) else None
 
     def _just_seen(self, stamp_ns: int) -> int | None:
         """Return the one thing in view lately; of several the one that is new; else None."""
         since_ns = stamp_ns - int(self.config.just_seen_s * 1e9)
-        rows = self.records.entities.select(
+        rows = self.known.records.entities.select(
             "is_confirmed AND last_seen_ns BETWEEN ? AND ?", since_ns, stamp_ns
         )
         new_ns = stamp_ns - int(self.config.new_s * 1e9)

@@ -33,6 +33,10 @@ class Names:
         rows = self.records.names.select("key = ?", self._key(name))
         return rows[0] if rows else None
 
+    def is_name(self, text: str) -> bool:
+        """Tell whether a text can be a name: not too long, and with a word in it that counts."""
+        return len(text) <= MAX_LENGTH and bool(self._folded(text))
+
     def make(self, name: str) -> NameRow:
         """Return the row of a name, a new one where it was never said."""
         found = self.find(name)
@@ -120,11 +124,14 @@ class Names:
     def _key(self, name: str) -> str:
         if len(name) > MAX_LENGTH:
             raise DataError(f"a name has at most {MAX_LENGTH} characters, got {len(name)}")
-        tidy = name.strip()
-        key = tidy if _REFERENCE.fullmatch(tidy) else " ".join(self.fold(tidy))
+        key = self._folded(name)
         if not key:
             raise DataError(f"a name has a word in it, got {name!r}")
         return key
+
+    def _folded(self, name: str) -> str:
+        tidy = name.strip()
+        return tidy if _REFERENCE.fullmatch(tidy) else " ".join(self.fold(tidy))
 
 
 def marks(values: Sequence[object]) -> str:

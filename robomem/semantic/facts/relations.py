@@ -7,6 +7,7 @@ What was not declared has any number of objects, and no inverse.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from robomem.errors import DataError
 from robomem.store.fact_rows import RelationRow
@@ -79,6 +80,7 @@ class Relations:
         return rows
 
 
+@lru_cache(maxsize=1024)
 def _tidy(name: str) -> str:
     """Return a relation's name as it is compared: "Is_In " is "is in"."""
     tidy = " ".join(re.sub(r"[_\s]+", " ", name).casefold().split())

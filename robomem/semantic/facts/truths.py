@@ -17,7 +17,7 @@ REVISION = "truths"  # a counter: another one after every change
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Tellings that can contradict each other; of a relation with any number of objects, those of one object."""
+    """Tellings that can contradict each other: all of a functional relation, of another one those of one object."""
 
     subject_id: int
     relation: str
@@ -120,7 +120,7 @@ class Truths:
                 )
                 for row in told
             ),
-            is_functional=self.relations.find(group.relation).is_functional,
+            is_functional=group.object_id is None,
         )
         return [
             TruthRow(
