@@ -2,124 +2,22 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.ask.labels import fold
 from robomem.ask.remembered import occasion
+from robomem.ask.rooms import Rooms
 from robomem.geometry import Points
 from robomem.query import Query, QueryKind, Relation
-from robomem.types import Entity, Event, Hit, Vector
+from robomem.types import Entity, Event, Hit
 
-BESIDE_M = 0.6  # a thing in a wall's cells belongs to the room next to it
 OCCASION_GAP_NS = 2 * 3600 * 10**9
-SQUARE_M = 0.1  # points this near to each other are in one room
-TOLD_REACH_M = 3.0  # from where the robot was told to be in a room, to what is in it
 ON_SLACK_M = 0.15  # how far beside and below its top a thing may stand on another
 SURFACE_M = 0.6  # half the width of a surface of unknown size
-_SYNONYMS = {
-    "hallway": "hall",
-    "corridor": "hall",
-    "lobby": "hall",
-    "office": "study",
-    "lounge": "living room",
-    "lab": "laboratory",
-}
-
-
-class Room(Protocol):
-    """A room as the topology of a floor tells it: its name, its middle, and its cells (N, 2) or (N, 3)."""
-
-    @property
-    def name(self) -> str:
-        """Such as "kitchen" or "room 3"."""
-        ...
-
-    @property
-    def centre_map(self) -> Vector:
-        """A point in it, (3,) metres."""
-        ...
-
-    @property
-    def cells_map(self) -> Points:
-        """The centres of its cells, (N, 3) metres."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ToldRoom:
-    """A room as it was told, not seen: around the places where the robot was when it was said to be in it."""
-
-    name: str
-    centre_map: Vector
-    cells_map: Points
-
-
-class Rooms:
-    """The rooms of a memory, found when the first question needs them."""
-
-    def __init__(self, find: Callable[[], Sequence[Room]]) -> None:
-        self._find = find
-        self._rooms: Sequence[Room] | None = None
-        self._cells: NDArray[np.float64] = np.empty((0, 2))
-        self._room_of_cell: NDArray[np.int64] = np.empty(0, np.int64)
-        self._reach_m = BESIDE_M
-
-    def all(self) -> Sequence[Room]:
-        """Return every room."""
-        if self._rooms is None:
-            self._rooms = self._find()
-            cells = [np.asarray(room.cells_map)[:, :2] for room in self._rooms]
-            if cells:
-                self._cells = np.concatenate(cells)
-                self._room_of_cell = np.repeat(np.arange(len(cells)), [len(c) for c in cells])
-            if any(isinstance(room, ToldRoom) for room in self._rooms):
-                self._reach_m = TOLD_REACH_M
-        return self._rooms
-
-    def named(self, name: str) -> list[int]:
-        """Return which rooms a name means: that one, or all of its kind ("bedroom" is "bedroom 2", too)."""
-        wanted = fold(_SYNONYMS.get(name, name))
-        folded = [fold(room.name) for room in self.all()]
-        of_kind = [i for i, words in enumerate(folded) if words[: len(wanted)] == wanted]
-        return of_kind or [i for i, words in enumerate(folded) if set(wanted) <= set(words)]
-
-    def of(self, p_map: Points) -> NDArray[np.int64]:
-        """Return the room of each point (N, 3) by its place in `all`, -1 where it is in none."""
-        self.all()
-        if not len(self._cells) or not len(p_map):
-            return np.full(len(p_map), -1)
-        squares, inverse = np.unique(
-            np.round(np.asarray(p_map)[:, :2] / SQUARE_M).astype(np.int64),
-            axis=0,
-            return_inverse=True,
-        )
-        found = np.full(len(squares), -1)
-        for i, square in enumerate(squares * SQUARE_M):
-            away_m = np.linalg.norm(self._cells - square, axis=1)
-            nearest = int(away_m.argmin())
-            if away_m[nearest] <= self._reach_m:
-                found[i] = self._room_of_cell[nearest]
-        return found[inverse.ravel()]
-
-
-def told_rooms(places: Sequence[tuple[str, Vector]]) -> list[ToldRoom]:
-    """Return the rooms of which it was told that the robot was in them, by name.
-
-    Args:
-        places: What the room was called, and where the robot was, (3,) metres in map.
-    """
-    by_name: dict[str, list[Vector]] = {}
-    for name, p_map in places:
-        by_name.setdefault(name, []).append(p_map)
-    rooms = []
-    for name, points in sorted(by_name.items()):
-        cells = np.array(points)
-        middle = int(np.linalg.norm(cells - cells.mean(axis=0), axis=1).argmin())
-        rooms.append(ToldRoom(name, cells[middle], cells))
-    return rooms
+SAID_REACH_M = (
+    3.0  # of what is on or in something that the robot only said it saw, from where it stood
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +75,16 @@ def _are_on(p_map: Points, support: Entity, relation: Relation) -> NDArray[np.bo
     return np.asarray(is_over & (p_map[:, 2] >= middle_m))
 
 
-def span_of(hits: Sequence[Hit]) -> tuple[int, int]:
-    """Return from when to when the best hit lasted."""
+def span_of(hits: Sequence[Hit], *, is_onset: bool) -> tuple[int, int]:
+    """Return from when to when the best hit lasted; `is_onset`: of what was logged again and again, its beginning.
+
+    "After the guests came" is when they were first noticed.
+    """
     best = hits[0]
     if best.event is not None and best.entity is None:
         alike = hits if best.event.entity_id is None else hits[:1]
-        return occasion(alike, OCCASION_GAP_NS)
+        span = occasion(alike, OCCASION_GAP_NS)
+        return (span[0], span[0]) if is_onset and len(alike) > 1 else span
     until_ns = best.evidence.stamp_ns
     return (until_ns if best.since_ns is None else best.since_ns), until_ns
 
@@ -209,7 +111,7 @@ def bounds_of(
         if part is not None and not hits:
             return None
         if hits:
-            spans[name] = span_of(hits)
+            spans[name] = span_of(hits, is_onset=name == "after")
     at = recall(query.at) if query.at is not None else []
     which = recall(query.which) if query.which is not None else []
     named = rooms.named(query.room) if query.room is not None else None
@@ -225,7 +127,7 @@ def bounds_of(
         since_ns=since_ns,
         until_ns=until_ns,
         place=query.near_map if query.near_map is not None else place,
-        radius_m=query.radius_m or radius_m,
+        radius_m=query.radius_m or (radius_m if query.relation is Relation.NEAR else SAID_REACH_M),
         relation=query.relation,
         support=support,
         rooms=None if named is None else frozenset(named),

@@ -9,7 +9,10 @@ _Key = tuple[QueryKind, Measure | None, bool]
 # Of every kind, the question about anything and the question about {}.
 _ASKED: dict[_Key, tuple[str, str]] = {
     (QueryKind.WHERE, None, False): ("where is everything", "where did you last see {}"),
-    (QueryKind.WHERE, Measure.DURATION, False): ("how long was anything", "how long was {}"),
+    (QueryKind.WHERE, Measure.DURATION, False): (
+        "how long did anything stay",
+        "how long did {} stay",
+    ),
     (QueryKind.WHEN, None, False): ("when did you last see anything", "when did you last see {}"),
     (QueryKind.COUNT, None, False): ("how many things", "how many {}"),
     (QueryKind.NEAR, None, False): ("what is", "what is"),

@@ -64,6 +64,8 @@ _PAST = (
     "|drank|drove|gave|got|had|lost|made|met|paid|put|ran|read|sang|sent|shut|started|threw|won|wrote|was|were"
 )
 _NO_VERB = "(?!bed|shed|sled|seed|weed|feed|need|speed|breed|red|hundred)"
+# What began is logged as what goes on: "the guests came" is "the guests".
+_ONSET = re.compile(r" (?:came|arrived|began|started|happened)(?: (?:over|in|home|by))?$")
 _HAPPENED = re.compile(rf".+ (?:{_PAST}|{_NO_VERB}[a-z]+ed)(?: .+)?")
 _CLAUSES: tuple[tuple[QueryKind, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern.format_map(WORDS)))
@@ -154,7 +156,7 @@ def _clause(words: str, masks: Masks, timebase: Timebase) -> Query | None:
             groups = match.groupdict()
             return _clause_query(kind, groups.get("thing") or groups["words"], masks, span)
     if _HAPPENED.fullmatch(words):
-        return _clause_query(QueryKind.HAPPENED, words, masks, span)
+        return _clause_query(QueryKind.HAPPENED, _ONSET.sub("", words), masks, span)
     return None
 
 

@@ -69,7 +69,7 @@ def _value(query: Query, hits: Sequence[Hit], timebase: Timebase) -> int | None:
     if query.measure is Measure.DURATION:
         return round(_lasted_ns(query, hits, timebase) / SECOND_NS)
     if query.kind is QueryKind.EXISTS:
-        return int(bool(_present(hits)) != query.is_negated)
+        return int(bool(_there(hits)) != query.is_negated)
     return None
 
 
@@ -78,12 +78,22 @@ def _value(query: Query, hits: Sequence[Hit], timebase: Timebase) -> int | None:
 
 def _where(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
     best = hits[0]
+    if best.entity is None:
+        return _noted(hits, timebase)
     told = f"I last saw {_the(best)} {_at(best)}, {_time(best, timebase)}{_gone(best, timebase)}."
     return told + _also(hits, lambda hit: f"{_the(hit)}{_maybe_at(hit)}, {_clock(hit, timebase)}")
 
 
+def _noted(hits: Sequence[Hit], timebase: Timebase) -> str:
+    """Tell where the robot was when it said that it saw something."""
+    best = hits[0]
+    return f'I noted "{best.evidence.text}" {_time(best, timebase)}, {_at(best)}.'
+
+
 def _when(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
     best = hits[0]
+    if best.entity is None:
+        return _noted(hits, timebase)
     told = f"I last saw {_the(best)} {_time(best, timebase)}, {_at(best)}{_gone(best, timebase)}."
     return told + _also(hits, lambda hit: f"{_the(hit)}, {_clock(hit, timebase)}")
 
@@ -137,17 +147,18 @@ def _visited(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
 
 
 def _exists(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
-    present = _present(hits)
-    yes = "Yes" if bool(present) != query.is_negated else "No"
-    if present:
-        best = present[0]
-        return f"{yes}: I last saw {_the(best)} {_at(best)}, {_time(best, timebase)}."
-    best = hits[0]
+    there = _there(hits)
+    yes = "Yes" if bool(there) != query.is_negated else "No"
+    best = there[0] if there else hits[0]
+    last = f"I last saw {_the(best)} {_at(best)}, {_time(best, timebase)}"
     if best.entity is None:
-        name = _a_named(query.label or "thing")
-        return f"{yes}: I know of no {name.split(' ', 1)[-1]}{_placed(query)}, where I last was {_time(best, timebase)}."
-    gone = _gone(best, timebase).removeprefix(", but it") or " was not there when I looked again"
-    return f"{yes}: {_the(best)}{gone}; I last saw it {_at(best)}, {_time(best, timebase)}."
+        return f"{yes}: I know of no {query.label or 'thing'}{_placed(query)}, where I last was {_time(best, timebase)}."
+    return f"{yes}: {last}{_gone(best, timebase)}."
+
+
+def _there(hits: Sequence[Hit]) -> list[Hit]:
+    """Return the things that are there; those that are elsewhere have a score of 0."""
+    return [hit for hit in _present(hits) if hit.score > 0]
 
 
 def _gone_since(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:

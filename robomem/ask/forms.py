@@ -66,7 +66,7 @@ _MEASURES: tuple[tuple[Measure, QueryKind, str], ...] = (
     (
         Measure.DURATION,
         QueryKind.WHERE,
-        r"(|for )how long {did_or_is} {thing}(| been| lain| stood| stay| stayed| lie| stand| remain)(| there| here)",
+        r"(|for )how long (did|does|has|have|had) {thing} (been|lain|stood|stay|stayed|lie|stand|remain)(| there| here)",
     ),
     (Measure.TIMES, QueryKind.SEEN, r"{times} {did_or_is} {who} {see} {thing}"),
     (Measure.TIMES, QueryKind.SEEN, r"{times} {did_or_is} {thing}(| been) {see}"),
@@ -298,6 +298,11 @@ _PATTERNS: tuple[tuple[QueryKind, str], ...] = (
         r"(|what {is} )(|the )(last |last known )?(position|location|place|whereabouts|coordinates) of {thing}",
     ),
     (QueryKind.WHERE, r"where {thing}"),
+    # when was anna last cooking
+    (
+        QueryKind.HAPPENED,
+        r"when (was|were|is|has|have|had|did) {speaker} (|been )last (?P<words>(?!been|see|near|at |in )\S.*)",
+    ),
     # who owns X, what is a dax
     (QueryKind.FACT, r"which facts {is} there(| {about} {thing})"),
     (
@@ -335,6 +340,10 @@ FORMS = (
         for pattern in _compiled(patterns)
     ),
     *(Form(kind, pattern) for kind, patterns in _PATTERNS for pattern in _compiled(patterns)),
+    *(
+        Form(QueryKind.WHERE, pattern, measure=Measure.DURATION, needs_place=True)
+        for pattern in _compiled("(|for )how long {is} {thing}(| there| here)")
+    ),
     *(
         Form(QueryKind.EXISTS, pattern, needs_place=True)
         for pattern in _compiled("{is} {thing} || (has|have) {thing} been")

@@ -69,7 +69,7 @@ _TIME_WORDS = re.compile(
 )
 _QUESTION_WORD = r",? (?=(?:what|where|when|which|how|who|did|do|have|has|were|was|is|are|count|list|find|show)\b)"
 _TRAILING = re.compile(
-    r" (?:last|located|kept|placed|stored|been|seen|found|standing|lying|hiding|gone|at|there|anywhere|around|lately"
+    r" (?:still|last|located|kept|placed|stored|been|seen|found|standing|lying|hiding|gone|at|there|anywhere|around|lately"
     r"|recently|be|to be found)$"
 )
 _COUNT_TAIL = re.compile(

@@ -29,9 +29,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.ask.bounds import Bounds, Room, Rooms, bounds_of, told_rooms
+from robomem.ask.bounds import Bounds, bounds_of
 from robomem.ask.labels import fold, matches
 from robomem.ask.remembered import Path, Remembered, stays_of
+from robomem.ask.rooms import Room, Rooms, with_told
 from robomem.episodic.search import EventFilter, EventSearch
 from robomem.geometry import Points
 from robomem.query import Measure, Query, QueryKind
@@ -156,6 +157,8 @@ class Recaller:
             for entity, fit in self._named(query, bounds)
             if (hit := self._as_of(entity, bounds, fit)) is not None
         ]
+        if not hits and query.label is not None and query.kind in (QueryKind.WHERE, QueryKind.WHEN):
+            return self._recall_captions(query, bounds)
         wanted = fold(query.label or "")
         return sorted(
             self._inside(hits, bounds),
@@ -168,11 +171,22 @@ class Recaller:
             ),
         )
 
+    def _recall_captions(self, query: Query, bounds: Bounds) -> list[Hit]:
+        """Return where something is by what the robot said that it saw, of what is no thing that it believes in."""
+        said = replace(query, kind=QueryKind.HAPPENED, label=None, text=query.label, measure=None)
+        hits = self._recall_events(said, bounds, (EventKind.OBSERVED,))
+        placed = [hit for hit in hits if hit.evidence.p_map is not None]
+        return sorted(placed, key=lambda hit: -hit.evidence.stamp_ns)
+
     def _recall_existing(self, query: Query, bounds: Bounds) -> list[Hit]:
-        """Return things; where there are none in a room that the robot knows, its last stay there."""
+        """Return things; where none are there, with a score of 0 where they are, else the last stay in the room."""
         hits = self._recall_things(query, bounds)
-        if hits or bounds.rooms is None:
+        if hits or not bounds.is_placed:
             return hits
+        anywhere = replace(bounds, place=None, support=None, rooms=None)
+        elsewhere = [replace(hit, score=0.0) for hit in self._recall_things(query, anywhere)]
+        if elsewhere or bounds.rooms is None:
+            return elsewhere
         return self._recall_visits(Query(kind=QueryKind.VISITED), bounds)[:1]
 
     def _recall_near(self, query: Query, bounds: Bounds) -> list[Hit]:
@@ -379,14 +393,15 @@ class Recaller:
         if bounds.place is not None:
             bounds = replace(bounds, place=bounds.place[:2], support=None)
         path = self._robot_path()
+        untils_ns = path.nexts_ns if query.measure is Measure.DURATION else path.untils_ns
         is_there = bounds.are_near(path.p_map) & self._in_rooms(path.p_map, bounds)
         if bounds.since_ns is not None:
-            is_there &= path.untils_ns >= bounds.since_ns
+            is_there &= untils_ns >= bounds.since_ns
         if bounds.until_ns is not None:
             is_there &= path.stamps_ns <= bounds.until_ns
         hits = []
         for stay in path.stays(is_there):
-            span = int(path.stamps_ns[stay.start]), int(path.untils_ns[stay.stop - 1])
+            span = int(path.stamps_ns[stay.start]), int(untils_ns[stay.stop - 1])
             since_ns, until_ns = _clipped(*span, bounds)
             away_m = None
             if bounds.place is not None:
@@ -497,12 +512,10 @@ class Recaller:
         return self._path
 
     def _known_rooms(self) -> Sequence[Room]:
-        """Return the rooms that the map shows, or else those that were told."""
-        rooms = self._find_rooms()
-        if rooms:
-            return rooms
+        """Return the rooms that the map shows, and those that were told."""
         poses = ((name, self._remembered.pose(kf)) for name, kf in self._records.rooms_told())
-        return told_rooms([(name, T[:3, 3]) for name, T in poses if T is not None])
+        told = [(name, T_map_kf[:3, 3]) for name, T_map_kf in poses if T_map_kf is not None]
+        return with_told(self._find_rooms(), told)
 
 
 def _places(hits: Sequence[Hit]) -> Points:

@@ -84,7 +84,8 @@ class Path:
     Attributes:
         keyframe_ids: (N,).
         stamps_ns: When each began, (N,),
-        untils_ns: and ended.
+        untils_ns: and ended, as far as it was looking;
+        nexts_ns: when the next one began: until then it did not go far.
         T_map_kfs: (N, 4, 4).
     """
 
@@ -93,6 +94,9 @@ class Path:
         self.keyframe_ids = np.array([row[0] for row in rows], np.int64)
         self.stamps_ns = np.array([row[1] for row in rows], np.int64)
         self.untils_ns = np.array([row[2] for row in rows], np.int64)
+        self.nexts_ns = np.maximum(
+            self.untils_ns, np.append(self.stamps_ns[1:], self.untils_ns[-1:])
+        )
         poses = np.frombuffer(b"".join(row[3] for row in rows), "<f8")
         self.T_map_kfs = poses.reshape(-1, 4, 4).astype(np.float64)
 

@@ -13,6 +13,7 @@ from robomem.eval.bench import Table
 from robomem.eval.columns import Column, table_of
 from robomem.eval.trial import Stopwatch, Times, new_memory
 from robomem.memory import Memory
+from robomem.query import QueryKind
 from robomem.types import Answer, Hit
 from robomem_sim.bench_memory.baselines import CaptionStore, LastBuffer, caption_of
 from robomem_sim.bench_memory.replies import (
@@ -211,6 +212,8 @@ def _said(hit: Hit, question: Question) -> Said:
     evidence, names = hit.evidence, set[str]()
     if question.asked is Asked.WHO and hit.event is not None:
         names.add(hit.event.source)
+    elif hit.room is not None:
+        names.add(hit.room)
     elif hit.entity is not None:
         names.add(hit.entity.label)
     elif hit.event is not None and hit.event.label is not None:
@@ -219,7 +222,7 @@ def _said(hit: Hit, question: Question) -> Said:
 
 
 def _is_yes(answer: Answer) -> bool | None:
-    return bool(answer)
+    return bool(answer.value) if answer.query.kind is QueryKind.EXISTS and answer else bool(answer)
 
 
 # --- sums ----------------------------------------------------------------------------------------
