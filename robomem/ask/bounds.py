@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from robomem.ask.remembered import occasion
 from robomem.ask.rooms import Rooms
 from robomem.geometry import Points
-from robomem.query import Query, QueryKind, Relation
+from robomem.query import MAX_NAME, Query, QueryKind, Relation
 from robomem.types import Entity, Event, Hit
 
 OCCASION_GAP_NS = 2 * 3600 * 10**9
@@ -112,7 +112,7 @@ def bounds_of(
             return None
         if hits:
             spans[name] = span_of(hits, is_onset=name == "after")
-    at = recall(query.at) if query.at is not None else []
+    at = _where_at(query, recall)
     which = recall(query.which) if query.which is not None else []
     named = rooms.named(query.room) if query.room is not None else None
     is_lost = query.at is not None and (not at or at[0].evidence.p_map is None)
@@ -133,6 +133,19 @@ def bounds_of(
         rooms=None if named is None else frozenset(named),
         entity_ids=None if query.which is None else frozenset(_ids(which)),
     )
+
+
+def _where_at(query: Query, recall: Callable[[Query], list[Hit]]) -> list[Hit]:
+    """Return where `at` is; of what is no thing, where the robot last spoke of it together with what is asked for."""
+    if query.at is None:
+        return []
+    at = recall(query.at)
+    if at and at[0].entity is None and query.label is not None and query.at.label is not None:
+        words = f"{query.label} {query.at.label}"[:MAX_NAME]
+        both = recall(Query(kind=QueryKind.HAPPENED, text=words, limit=100))
+        placed = [hit for hit in both if hit.evidence.p_map is not None]
+        return sorted(placed, key=lambda hit: -hit.evidence.stamp_ns) or at
+    return at
 
 
 def _span(query: Query, spans: dict[str, tuple[int, int]]) -> tuple[int | None, int | None]:
