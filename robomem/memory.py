@@ -88,7 +88,7 @@ class Memory:
         )
         self._access = Access(self._records, path, is_writer=writer_lock is not None)
         self._access.on_rollback(self._renew_observer)
-        self.event_search = EventSearch(self._access, config.episodic)
+        self.event_search = EventSearch(self._access, config.episodic, path)
         self.facts = Facts(self._access, config.facts, fold=labels.fold)
         self.retention = Retention(self._access, config.retention, let_go=self._let_go)
         self.experience = Experiences(self._access, config.experience)
@@ -531,6 +531,7 @@ class Memory:
         with self._access.lock:
             self._map.checkpoint()
             self._floors.save()
+            self.event_search.save()
             self._until_checkpoint = self.config.store.checkpoint_observations
 
     def close(self) -> None:
@@ -550,6 +551,7 @@ class Memory:
                 with self._writing():
                     self.retention.settle()  # what was recalled since
                 self.checkpoint()
+                self.event_search.save(is_closing=True)
                 self._writer_lock.close()
             self._records.close()
 

@@ -1,10 +1,9 @@
 """From rows of the log to what segmentation sees of them."""
 
-import numpy as np
-
 from robomem.episodic.events import events_of
 from robomem.episodic.segments import Beat
 from robomem.episodic.words import hashed_words
+from robomem.store.embeddings import unpack
 from robomem.store.records import Records
 
 _FROM = """event_id >= ? AND event_id <= (SELECT max(event_id) FROM
@@ -33,7 +32,7 @@ def _beats(records: Records, where: str, *values: int) -> list[Beat]:
     if not rows:
         return []
     embeddings = {
-        kept.event_id: np.frombuffer(kept.vector, "<f2").astype(np.float32)
+        kept.event_id: unpack(kept.vector)
         for kept in records.embeddings.select(
             "event_id BETWEEN ? AND ?", rows[0].event_id, rows[-1].event_id
         )

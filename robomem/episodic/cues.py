@@ -59,7 +59,7 @@ def cue_of(records: Records, *, text: str | None, embedding: ArrayLike | None) -
         vector = checked_embedding(embedding)
     except (DataError, TypeError, ValueError) as err:
         raise QueryError(f"this is no embedding: {err}") from err
-    dim = records.embedding_dim()
+    dim = records.counter("embedding_dim") or None
     if dim is not None and len(vector) != dim:
         raise QueryError(f"the events' embeddings have {dim} numbers, this one {len(vector)}")
     return Cue(vector, is_meaning=True)

@@ -12,6 +12,7 @@ import numpy as np
 from robomem.config import IntakeConfig
 from robomem.errors import Reason
 from robomem.geometry import inverse, transform
+from robomem.store.embeddings import pack
 from robomem.store.records import Records
 from robomem.store.rows import EmbeddingRow, EventRow, LogClockRow
 from robomem.types import Happening, Keyframe, LogReceipt, Vector
@@ -41,7 +42,7 @@ class EventLog:
         accepted: list[Happening] = []
         rejected: dict[int, Reason] = {}
         clocks: dict[str, LogClockRow] = {}
-        dim = self._records.embedding_dim()
+        dim = self._records.counter("embedding_dim") or None
         for index, happening in enumerate(happenings):
             reason = self._judge_content(happening, dim) or self._judge_stamp(happening, clocks)
             if reason is not None:
@@ -51,7 +52,7 @@ class EventLog:
             accepted.append(happening)
             if dim is None and happening.embedding is not None:
                 dim = len(happening.embedding)
-                self._records.set_embedding_dim(dim)
+                self._records.set_counter("embedding_dim", dim)
         self._records.log_clocks.save_all(clocks.values())
         return LogReceipt(self._save(accepted), rejected)
 
@@ -62,7 +63,7 @@ class EventLog:
         numbered = list(zip(ids, happenings, strict=True))
         self._records.events.save_all([self._row(i, happening) for i, happening in numbered])
         self._records.embeddings.save_all(
-            EmbeddingRow(i, happening.embedding.astype("<f2").tobytes())
+            EmbeddingRow(i, pack(happening.embedding))
             for i, happening in numbered
             if happening.embedding is not None
         )

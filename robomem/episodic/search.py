@@ -19,8 +19,9 @@ the newer, then to the lower id. So a filter never adds hits, and fewer hits are
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,46 +29,20 @@ from numpy.typing import ArrayLike, NDArray
 from robomem.checks import checked_embedding
 from robomem.config import EpisodicConfig
 from robomem.episodic.events import events_of
+from robomem.episodic.matching import EventFilter, away_m, matching
 from robomem.errors import DataError, QueryError
-from robomem.geometry import Points
 from robomem.store.access import Access
-from robomem.store.event_columns import EventColumns, Rows, read_columns
+from robomem.store.embeddings import unpack
+from robomem.store.event_columns import EventColumns, Rows
+from robomem.store.event_index import EventIndex
 from robomem.store.records import Records
-from robomem.types import Event, EventKind
+from robomem.types import Event
 
+__all__ = ["Cues", "EventFilter", "EventSearch", "ScoredEvent"]
 NS_PER_S = 1_000_000_000
 DAY_NS = 86_400 * NS_PER_S
 K1, B, MEAN_CHARS = 1.2, 0.75, 60  # of BM25; how long a text is usually
 Scores = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventFilter:
-    """Which events: every given field narrows.
-
-    Attributes:
-        since_ns: Nothing that ended before.
-        until_ns: Nothing that began after.
-        near_map: (x, y) or (x, y, z) metres in map: nothing farther than `radius_m`.
-        radius_m: How near is near.
-        is_inside: Tells of points (N, 3) in map whether each is in the room that is meant, (N,) bool.
-        kinds: Nothing of other kinds.
-        labels: Nothing but of these; "mug" is not "red mug", see `EventSearch.labels`.
-        rooms: Nothing but what was said to be in these.
-        sources: Nothing but from these.
-        excluded_ids: None of these.
-    """
-
-    since_ns: int | None = None
-    until_ns: int | None = None
-    near_map: tuple[float, ...] | None = None
-    radius_m: float = 2.0
-    is_inside: Callable[[Points], NDArray[np.bool_]] | None = None
-    kinds: tuple[EventKind, ...] | None = None
-    labels: tuple[str, ...] | None = None
-    rooms: tuple[str, ...] | None = None
-    sources: tuple[str, ...] | None = None
-    excluded_ids: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +68,10 @@ class ScoredEvent:
 class EventSearch:
     """Searches the events of one memory."""
 
-    def __init__(self, access: Access, config: EpisodicConfig) -> None:
+    def __init__(self, access: Access, config: EpisodicConfig, folder: Path) -> None:
         self._access = access
         self._config = config
+        self._index = EventIndex(access, folder)
 
     def search(
         self,
@@ -122,24 +98,16 @@ class EventSearch:
             raise QueryError(f"the limit is at least 1, got {limit}")
         wanted = wanted or EventFilter()
         with self._access.reading() as records:
-            columns = read_columns(records)
-            vector = _checked_query(embedding, records.embedding_dim())
-            matching = _matching(columns, wanted)
-            rows = matching
-            if text is not None:
-                found = records.find_words(re.findall(r"\w+", text))
-                rows = np.intersect1d(rows, columns.rows_of(np.array(found, np.int64)))
-            cosines = None
-            if vector is not None:
-                rows, cosines = _cosines(records, columns, rows, vector)
-            scores, parts = self._score(columns, rows, wanted, cosines, has_text=text is not None)
-            best = _best(columns, rows, scores)[:limit]
-            hits = [
-                ScoredEvent(int(columns.event_id[rows[i]]), float(scores[i]), _cues(parts, i))
-                for i in best
-            ]
+            columns = self._index.current(records)
+            allowed = matching(columns, wanted)
+            rows = allowed if text is None else _with_words(records, columns, allowed, text)
+            parts: dict[str, Scores] = {}
+            if embedding is not None:
+                rows, parts["similarity"] = _similar(columns, rows, embedding)
+            self._add_cues(parts, columns, rows, wanted, has_text=text is not None)
+            hits = self._ranked(parts, columns, rows, limit)
             if has_neighbours:
-                hits = self._with_neighbours(columns, hits, matching)[:limit]
+                hits = self._with_neighbours(records, columns, hits, allowed)[:limit]
             return hits
 
     def events(self, event_ids: Sequence[int]) -> list[Event]:
@@ -151,73 +119,104 @@ class EventSearch:
     def embeddings(self, event_ids: Sequence[int]) -> NDArray[np.float32]:
         """Return the embeddings (N, D) of events, NaN of those that have none."""
         with self._access.reading() as records:
-            return _embeddings(records, event_ids)
+            values = np.full((len(event_ids), records.counter("embedding_dim")), np.nan, np.float32)
+            for row, event_id in enumerate(event_ids):
+                kept = records.embeddings.get(event_id)
+                if kept is not None:
+                    values[row] = unpack(kept.vector)
+            return values
 
     def labels(self) -> list[str]:
         """Return the labels that events have, sorted."""
         with self._access.reading() as records:
             return records.event_labels()
 
-    def _score(
+    def save(self, *, is_closing: bool = False) -> None:
+        """Write what lets the next one that opens the memory search at once; seldom while it stays open."""
+        self._index.save(is_closing=is_closing)
+
+    def _add_cues(
         self,
+        parts: dict[str, Scores],
         columns: EventColumns,
         rows: Rows,
         wanted: EventFilter,
-        cosines: Scores | None,
         *,
         has_text: bool,
-    ) -> tuple[Scores, dict[str, Scores]]:
-        parts: dict[str, Scores] = {}
-        if cosines is not None:
-            parts["similarity"] = (1 + cosines) / 2
+    ) -> None:
+        """Add how well rows fit what was asked for besides a meaning."""
         if has_text:
-            parts["text"] = text_fit(columns.chars[rows])
+            parts["text"] = text_fit(columns["chars"][rows])
         if wanted.near_map is not None:
-            away_m = _away_m(columns.p_map[rows], wanted.near_map)
-            parts["place"] = 1 - away_m / wanted.radius_m
+            away = away_m(columns, rows, wanted.near_map).astype(np.float64)
+            parts["place"] = 1 - away / wanted.radius_m
         if not parts or wanted.since_ns is not None or wanted.until_ns is not None:
-            newest_ns = int(columns.until_ns.max()) if len(columns) else 0
+            newest_ns = columns.newest_ns
             end_ns = newest_ns if wanted.until_ns is None else min(wanted.until_ns, newest_ns)
-            parts["time"] = time_fit(columns.until_ns[rows], end_ns)
+            parts["time"] = time_fit(columns["until_ns"][rows], end_ns)
+
+    def _ranked(
+        self, parts: dict[str, Scores], columns: EventColumns, rows: Rows, limit: int
+    ) -> list[ScoredEvent]:
+        """Return the best rows, best first: of equals the newest, then the one of the lowest id."""
         weights = {name: getattr(self._config, f"weight_{name}") for name in parts}
-        total = sum(weights[name] * part for name, part in parts.items())
-        return np.asarray(total / sum(weights.values()), np.float64), parts
+        scores = np.zeros(len(rows))
+        for name, part in parts.items():
+            scores += weights[name] * part
+        scores /= sum(weights.values())
+        best = np.arange(len(rows))
+        if limit < len(rows):
+            best = np.flatnonzero(scores >= -np.partition(-scores, limit - 1)[limit - 1])
+        stamps, ids = columns["stamp_ns"][rows[best]], columns["event_id"][rows[best]]
+        best = best[np.lexsort((ids, -stamps, -scores[best]))][:limit]
+        return [
+            ScoredEvent(
+                int(columns["event_id"][rows[i]]),
+                float(scores[i]),
+                Cues(**{name: float(part[i]) for name, part in parts.items()}),
+            )
+            for i in best
+        ]
 
     def _with_neighbours(
-        self, columns: EventColumns, hits: list[ScoredEvent], matching: Rows
+        self, records: Records, columns: EventColumns, hits: list[ScoredEvent], allowed: Rows
     ) -> list[ScoredEvent]:
-        """Give the neighbours of hits their share; those that are farther from a hit a share of a share."""
+        """Give the neighbours of hits their share; those two steps away a share of a share.
+
+        A neighbour of a hit that is not among the first k is not either: its hit fits better. So those of
+        the first k are all that matter.
+        """
         found = {hit.event_id: hit for hit in hits}
-        allowed = set(columns.event_id[matching].tolist())
         for hit in hits:
-            for event_id, steps in self._beside(columns, hit.event_id):
+            for event_id, steps in self._beside(records, hit.event_id):
                 score = hit.score * self._config.neighbour_share**steps
                 known = found.get(event_id)
-                if event_id in allowed and (known is None or known.score < score):
+                if (known is None or known.score < score) and _is_among(columns, allowed, event_id):
                     found[event_id] = ScoredEvent(event_id, score, Cues(), hit.event_id)
-        stamps = dict(zip(columns.event_id.tolist(), columns.stamp_ns.tolist(), strict=True))
+        rows = columns.rows_of(np.array(sorted(found), np.int64))
+        stamps = dict(zip(sorted(found), columns["stamp_ns"][rows].tolist(), strict=True))
         return sorted(
             found.values(), key=lambda hit: (-hit.score, -stamps[hit.event_id], hit.event_id)
         )
 
-    def _beside(self, columns: EventColumns, event_id: int) -> list[tuple[int, int]]:
+    def _beside(self, records: Records, event_id: int) -> list[tuple[int, int]]:
         """Return what the same source logged around an event, and how many steps away each is."""
-        (row,) = columns.rows_of(np.array([event_id]))
-        same = np.flatnonzero(columns.source == columns.source[row])
-        order = same[np.lexsort((columns.event_id[same], columns.stamp_ns[same]))]
-        at = int(np.flatnonzero(order == row)[0])
-        gap_ns = self._config.neighbour_gap_s * NS_PER_S
+        gap_ns = int(self._config.neighbour_gap_s * NS_PER_S)
         return [
-            (int(columns.event_id[order[at + step]]), abs(step))
-            for step in range(-self._config.neighbours, self._config.neighbours + 1)
-            if step and 0 <= at + step < len(order)
-            if abs(columns.stamp_ns[order[at + step]] - columns.stamp_ns[row]) <= gap_ns
+            (neighbour_id, step)
+            for is_after in (False, True)
+            for step, neighbour_id in enumerate(
+                records.events_beside(
+                    event_id, is_after=is_after, gap_ns=gap_ns, limit=self._config.neighbours
+                ),
+                start=1,
+            )
         ]
 
 
-def text_fit(chars: NDArray[np.int64]) -> Scores:
+def text_fit(chars: NDArray[np.int32]) -> Scores:
     """Return how well texts of so many characters fit, when every word is in each: BM25 over that of none."""
-    return np.asarray(1 / (1 + K1 * (1 - B + B * chars / MEAN_CHARS)) * (1 + K1 * (1 - B)))
+    return np.asarray((1 + K1 * (1 - B)) / (1 + K1 * (1 - B + B * chars / MEAN_CHARS)))
 
 
 def time_fit(stamps_ns: NDArray[np.int64], end_ns: int) -> Scores:
@@ -225,72 +224,35 @@ def time_fit(stamps_ns: NDArray[np.int64], end_ns: int) -> Scores:
     return np.asarray(1 / (1 + np.maximum(end_ns - stamps_ns, 0) / DAY_NS))
 
 
-def _matching(columns: EventColumns, wanted: EventFilter) -> Rows:
-    """Return the rows that satisfy a filter."""
-    is_match = np.ones(len(columns), bool)
-    if wanted.since_ns is not None:
-        is_match &= columns.until_ns >= wanted.since_ns
-    if wanted.until_ns is not None:
-        is_match &= columns.stamp_ns <= wanted.until_ns
-    for column, values in (
-        (columns.kind, wanted.kinds),
-        (columns.label, wanted.labels),
-        (columns.room, wanted.rooms),
-        (columns.source, wanted.sources),
-    ):
-        if values is not None:
-            is_match &= np.isin(column, np.array([str(value) for value in values], object))
-    if wanted.near_map is not None:
-        is_match &= _away_m(columns.p_map, wanted.near_map) <= wanted.radius_m  # NaN is no place
-    is_match[columns.rows_of(np.array(sorted(wanted.excluded_ids), np.int64))] = False
-    rows = np.flatnonzero(is_match)
-    if wanted.is_inside is not None:
-        rows = rows[np.isfinite(columns.p_map[rows]).all(axis=1)]
-        rows = rows[wanted.is_inside(columns.p_map[rows])]
-    return rows
+def _with_words(records: Records, columns: EventColumns, rows: Rows, text: str) -> Rows:
+    """Return those of the rows that have every word."""
+    if not len(rows):
+        return rows
+    first_id, last_id = columns["event_id"][rows[[0, -1]]].tolist()
+    found = records.find_words(re.findall(r"\w+", text), first_id=first_id, last_id=last_id)
+    has_words = np.zeros(len(columns), bool)
+    has_words[columns.rows_of(np.array(found, np.int64))] = True
+    return rows[has_words[rows]]
 
 
-def _away_m(p_map: Points, near_map: tuple[float, ...]) -> Scores:
-    return np.asarray(np.linalg.norm(p_map[:, : len(near_map)] - np.array(near_map), axis=1))
+def _similar(columns: EventColumns, rows: Rows, embedding: ArrayLike) -> tuple[Rows, Scores]:
+    """Return those of the rows that may be most like an embedding, and how much each is."""
+    from robomem.episodic.similarity import cosines, most_alike
 
-
-def _best(columns: EventColumns, rows: Rows, scores: Scores) -> NDArray[np.int64]:
-    """Return the order of rows: the best first, then the newest, then the lowest id."""
-    return np.lexsort((columns.event_id[rows], -columns.stamp_ns[rows], -scores))
-
-
-def _cues(parts: dict[str, Scores], index: int) -> Cues:
-    return Cues(**{name: float(part[index]) for name, part in parts.items()})
-
-
-def _checked_query(embedding: ArrayLike | None, dim: int | None) -> NDArray[np.float32] | None:
-    if embedding is None:
-        return None
     try:
         vector = checked_embedding(embedding)
     except (DataError, TypeError, ValueError) as err:
         raise QueryError(f"this is no embedding: {err}") from err
-    if dim is not None and len(vector) != dim:
-        raise QueryError(f"the events' embeddings have {dim} numbers, this one {len(vector)}")
-    return vector
-
-
-def _cosines(
-    records: Records, columns: EventColumns, rows: Rows, vector: NDArray[np.float32]
-) -> tuple[Rows, Scores]:
-    """Return those rows whose event has an embedding, and its cosine with a vector."""
-    if records.embedding_dim() is None:
+    if not columns.dim:
         return rows[:0], np.empty(0)
-    embeddings = _embeddings(records, columns.event_id[rows].tolist())
-    has_one = np.isfinite(embeddings).all(axis=1)
-    return rows[has_one], (embeddings[has_one] @ vector).astype(np.float64)
+    if len(vector) != columns.dim:
+        raise QueryError(f"the events' embeddings have {columns.dim} numbers, this {len(vector)}")
+    rows = most_alike(columns, rows[columns["inverse_norm"][rows] > 0], vector)
+    return rows, (1 + cosines(columns, rows, vector)) / 2
 
 
-def _embeddings(records: Records, event_ids: Sequence[int]) -> NDArray[np.float32]:
-    dim = records.embedding_dim() or 0
-    values = np.full((len(event_ids), dim), np.nan, np.float32)
-    for row, event_id in enumerate(event_ids):
-        kept = records.embeddings.get(event_id)
-        if kept is not None:
-            values[row] = np.frombuffer(kept.vector, "<f2")
-    return values
+def _is_among(columns: EventColumns, rows: Rows, event_id: int) -> bool:
+    """Tell whether an event is one of the rows, which rise."""
+    of_event = columns.rows_of(np.array([event_id], np.int64))
+    at = int(np.searchsorted(rows, of_event[0])) if len(of_event) else len(rows)
+    return at < len(rows) and bool(rows[at] == of_event[0])

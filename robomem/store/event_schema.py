@@ -1,4 +1,12 @@
-"""What SQLite keeps beside the events by itself: their words, findable, and nothing of what was deleted."""
+"""What SQLite keeps beside the events by itself: their words, findable; what changed; nothing of what was deleted.
+
+`event_change` and `keyframe_change` say which events were changed or deleted, and which keyframes moved, since
+`store.event_index` was written: `seq` is when, by the counter `change`.
+"""
+
+_NOTE = """UPDATE counter SET value = value + 1 WHERE name = 'change';
+    DELETE FROM {of}_change WHERE {of}_id = old.{of}_id;
+    INSERT INTO {of}_change SELECT old.{of}_id, value FROM counter WHERE name = 'change';"""
 
 EVENT_SCHEMA = (
     "CREATE INDEX IF NOT EXISTS event_by_until ON event (until_ns)",
@@ -7,6 +15,14 @@ EVENT_SCHEMA = (
     "CREATE INDEX IF NOT EXISTS event_by_label ON event (label) WHERE label IS NOT NULL",
     """CREATE VIRTUAL TABLE IF NOT EXISTS event_text USING fts5
     (text, content = 'event', content_rowid = 'event_id', tokenize = 'porter unicode61')""",
+    "INSERT OR IGNORE INTO counter VALUES ('change', 0)",
+    "CREATE TABLE IF NOT EXISTS event_change (event_id INTEGER PRIMARY KEY, seq INTEGER)",
+    "CREATE INDEX IF NOT EXISTS event_change_by_seq ON event_change (seq)",
+    "CREATE TABLE IF NOT EXISTS keyframe_change (keyframe_id INTEGER PRIMARY KEY, seq INTEGER)",
+    f"""CREATE TRIGGER IF NOT EXISTS event_changed AFTER UPDATE ON event BEGIN
+    {_NOTE.format(of="event")} END""",
+    f"""CREATE TRIGGER IF NOT EXISTS keyframe_moved AFTER UPDATE ON keyframe
+    WHEN old.T_map_kf <> new.T_map_kf BEGIN {_NOTE.format(of="keyframe")} END""",
     """CREATE TRIGGER IF NOT EXISTS event_born AFTER INSERT ON event BEGIN
     INSERT INTO event_text (rowid, text) VALUES (new.event_id, new.text);
     END""",
@@ -15,8 +31,8 @@ EVENT_SCHEMA = (
     INSERT INTO event_text (event_text, rowid, text) VALUES ('delete', old.event_id, old.text);
     INSERT INTO event_text (rowid, text) VALUES (new.event_id, new.text);
     END""",
-    """CREATE TRIGGER IF NOT EXISTS event_gone AFTER DELETE ON event BEGIN
+    f"""CREATE TRIGGER IF NOT EXISTS event_gone AFTER DELETE ON event BEGIN
     INSERT INTO event_text (event_text, rowid, text) VALUES ('delete', old.event_id, old.text);
     DELETE FROM embedding WHERE event_id = old.event_id;
-    END""",
+    {_NOTE.format(of="event")} END""",
 )

@@ -5,12 +5,13 @@ the last whole transaction.
 """
 
 import hashlib
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from robomem.errors import StoreCorruptError, StoreError
 from robomem.store.entity_rows import AppearanceRow, TombstoneRow
@@ -52,6 +53,7 @@ from robomem.store.rows import (
 from robomem.store.table import Table
 
 BUSY_TIMEOUT_S = 10.0
+EVENT_INDEX = "events.idx"
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS rejection
     (source TEXT, reason TEXT, count INTEGER, PRIMARY KEY (source, reason)) WITHOUT ROWID""",
@@ -227,15 +229,9 @@ class Records:
         last = int(self._db.execute(sql, (counter, count)).fetchone()[0])
         return range(last - count + 1, last + 1)
 
-    def embedding_dim(self) -> int | None:
-        """Return the size of the events' embeddings, None while there is none."""
-        sql = "SELECT value FROM counter WHERE name = 'embedding_dim'"
-        row = self._db.execute(sql).fetchone()
-        return int(row[0]) if row else None
-
-    def last_id(self, counter: str) -> int:
-        """Return the number that a counter gave last, 0 where it gave none."""
-        row = self._db.execute("SELECT value FROM counter WHERE name = ?", (counter,)).fetchone()
+    def counter(self, name: str) -> int:
+        """Return where a counter is, 0 of one that never counted."""
+        row = self._db.execute("SELECT value FROM counter WHERE name = ?", (name,)).fetchone()
         return int(row[0]) if row else 0
 
     def entity_now(self, entity_id: int) -> int:
@@ -243,9 +239,22 @@ class Records:
         tombstone = self.tombstones.get(entity_id)
         return tombstone.into_id if tombstone else entity_id
 
-    def set_embedding_dim(self, dim: int) -> None:
-        """Fix the size of the events' embeddings."""
-        self._db.execute("INSERT INTO counter VALUES ('embedding_dim', ?)", (dim,))
+    def set_counter(self, name: str, value: int) -> None:
+        """Set a counter."""
+        self._db.execute("INSERT OR REPLACE INTO counter VALUES (?, ?)", (name, value))
+
+    def changed(self, of: Literal["event", "keyframe"], *, since: int) -> list[int]:
+        """Return the ids of what was changed, deleted or moved since the counter `change` was so."""
+        sql = f"SELECT {of}_id FROM {of}_change WHERE seq > ?"  # noqa: S608  # one of two words
+        return [changed_id for (changed_id,) in self._db.execute(sql, (since,))]
+
+    def note_index(self, token: int, *, last_id: int, change: int) -> None:
+        """Say what the index of the events holds; see `store.event_index`."""
+        self.set_counter("event_index", token)
+        self.set_counter("event_written", last_id)
+        self.set_counter("change_written", change)
+        self._db.execute("DELETE FROM event_change WHERE seq <= ?", (change,))
+        self._db.execute("DELETE FROM keyframe_change WHERE seq <= ?", (change,))
 
     def search_text(self, words: list[str]) -> dict[int, float]:
         """Return the events with every word (stemmed), and how well each fits by BM25, above 0."""
@@ -253,11 +262,31 @@ class Records:
         sql = "SELECT rowid, -bm25(event_text) FROM event_text WHERE event_text MATCH ?"
         return dict(self._db.execute(sql, (match,))) if match else {}
 
-    def find_words(self, words: list[str]) -> list[int]:
-        """Return the ids of the events with every word (stemmed), in order; no word is in none."""
+    def read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what a query finds."""
+        return self._db.execute(sql, values).fetchall()
+
+    def find_words(self, words: list[str], *, first_id: int, last_id: int) -> list[int]:
+        """Return the ids, in a range, of the events with every word (stemmed), rising; no word is in none."""
         match = " ".join('"' + word.replace('"', '""') + '"' for word in words)
-        sql = "SELECT rowid FROM event_text WHERE event_text MATCH ? ORDER BY rowid"
-        return [row[0] for row in self._db.execute(sql, (match,))] if match else []
+        sql = (
+            "SELECT json_group_array(rowid) FROM event_text "
+            "WHERE event_text MATCH ? AND rowid BETWEEN ? AND ?"
+        )
+        # One text is read ten times faster than as many rows.
+        found: list[int] = (
+            json.loads(self.read(sql, match, first_id, last_id)[0][0]) if match else []
+        )
+        return found
+
+    def events_beside(self, event_id: int, *, is_after: bool, gap_ns: int, limit: int) -> list[int]:
+        """Return what the source of an event logged next after it, or last before it, the nearest first."""
+        side, order, reach_ns = (">", "ASC", gap_ns) if is_after else ("<", "DESC", -gap_ns)
+        sql = f"""SELECT other.event_id FROM event AS this JOIN event AS other ON other.source = this.source
+            WHERE this.event_id = ?1 AND (other.stamp_ns, other.event_id) {side} (this.stamp_ns, ?1)
+            AND other.stamp_ns BETWEEN this.stamp_ns + min(0, ?2) AND this.stamp_ns + max(0, ?2)
+            ORDER BY other.stamp_ns {order}, other.event_id {order} LIMIT ?3"""  # noqa: S608
+        return [other_id for (other_id,) in self.read(sql, event_id, reach_ns, limit)]
 
     def event_labels(self) -> list[str]:
         """Return the labels that events have, sorted."""
@@ -301,6 +330,7 @@ class Records:
 
     def erase_deleted(self) -> None:
         """Leave no bytes of deleted rows in any file; the images must be gone by now."""
+        self._path.with_name(EVENT_INDEX).unlink(missing_ok=True)
         self._db.execute("INSERT INTO event_text (event_text) VALUES ('optimize')")
         self.experience_index.compact()
         self._db.execute("VACUUM")

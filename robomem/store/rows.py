@@ -117,7 +117,7 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddingRow:
-    """What an event means: (D,) float16 of unit length."""
+    """What an event means: (D,) int8; see `store.embeddings`."""
 
     event_id: int
     vector: bytes

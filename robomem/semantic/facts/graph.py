@@ -94,7 +94,7 @@ class FactGraphs:
 
     def at(self, as_of_ns: int) -> FactGraph:
         """Return the graph of what holds at an instant."""
-        revision = self._records.last_id(REVISION)
+        revision = self._records.counter(REVISION)
         graph = self._graph
         if (
             graph is None

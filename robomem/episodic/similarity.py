@@ -1,0 +1,86 @@
+"""Which events mean about the same as a query: exactly among few, by the signs of their numbers among many.
+
+The signs of two vectors differ in about angle / pi of all places (Charikar, "Similarity estimation techniques
+from rounding algorithms", 2002), and 384 of them are compared in four nanoseconds.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from robomem.jit import jit
+from robomem.store.embeddings import inverse_norms, query_codes, sketches
+from robomem.store.event_columns import EventColumns, Rows
+
+EXACT = 1 << 16  # among so many events all are compared exactly
+NEAREST = 1 << 14  # among more, those whose signs are most alike
+
+
+def most_alike(columns: EventColumns, rows: Rows, vector: NDArray[np.float32]) -> Rows:
+    """Return the rows that can be most like a vector (D,), in order: all of few, NEAREST of many."""
+    if len(rows) <= EXACT:
+        return rows
+    sketch = sketches(query_codes(vector)[None])[0]
+    apart = np.empty(len(rows), np.uint16)
+    counts = np.zeros(64 * len(sketch) + 1, np.int64)
+    _count_apart(columns["sketch"], rows, sketch, apart, counts)
+    limit = int(np.searchsorted(np.cumsum(counts), NEAREST))
+    nearer, as_near = rows[apart < limit], rows[apart == limit]
+    newest = as_near[len(as_near) - (NEAREST - len(nearer)) :]
+    return np.sort(np.concatenate([nearer, newest]))
+
+
+def cosines(columns: EventColumns, rows: Rows, vector: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the cosines (N,) of rows with a vector (D,), the same on every machine."""
+    query = query_codes(vector)
+    products = np.empty(len(rows), np.int32)
+    loaded = int(np.searchsorted(rows, len(columns.loaded_codes)))
+    _multiply(columns.loaded_codes, rows[:loaded], query, products[:loaded])
+    _multiply(
+        columns.new_codes, rows[loaded:] - len(columns.loaded_codes), query, products[loaded:]
+    )
+    norm = inverse_norms(query[None])[0]
+    return products * (columns["inverse_norm"][rows].astype(np.float64) * np.float64(norm))
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # Numba is untyped
+def _ones(_: Any, word: Any) -> Any:
+    """Count the ones of 64 bits."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        (value,) = args
+        count = builder.module.declare_intrinsic("llvm.ctpop", [value.type])
+        return builder.call(count, args)
+
+    return types.uint64(types.uint64), generate
+
+
+@jit
+def _count_apart(
+    sketches: NDArray[np.uint64],
+    rows: Rows,
+    query: NDArray[np.uint64],
+    apart: NDArray[np.uint16],
+    counts: NDArray[np.int64],
+) -> None:
+    for i in range(len(rows)):
+        ones = np.uint64(0)
+        for word in range(len(query)):
+            ones += _ones(sketches[rows[i], word] ^ query[word])
+        apart[i] = ones
+        counts[ones] += 1
+
+
+@jit
+def _multiply(
+    codes: NDArray[np.int8], rows: Rows, query: NDArray[np.int16], products: NDArray[np.int32]
+) -> None:
+    for i in range(len(rows)):
+        total = np.int32(0)
+        row = rows[i]
+        for k in range(len(query)):
+            total += np.int32(codes[row, k]) * np.int32(query[k])
+        products[i] = total
