@@ -414,6 +414,24 @@ def test_a_word_said_once_means_the_thing_just_seen(memory):
         memory.facts.bind("dax", 999, stamp_ns=1)
 
 
+def test_a_question_about_a_new_word_finds_the_thing(memory):
+    stamp_ns = look(memory, {"blue thing": (2, 0.5, 1)})
+    memory.facts.bind("dax", memory.entities()[0].entity_id, stamp_ns=stamp_ns)
+
+    answer = memory.ask("where is the dax?")
+
+    assert [hit.entity.label for hit in answer.hits] == ["blue thing"]
+
+
+def test_what_is_so_for_a_time_is_over_when_the_robot_sees_later_things(memory):
+    memory.facts.learn("Anna", "is in", "Oslo", stamp_ns=0, valid_until_ns=NS)
+    assert said(memory.facts.about("anna")) == ["Anna is in Oslo"]
+
+    look(memory, {"cup": (2, 0.5, 1)})
+
+    assert memory.facts.about("anna") == []
+
+
 def test_this_is_nothing_where_two_things_were_seen(memory):
     look(memory, {"blue thing": (2, 0.5, 1), "red thing": (2, -0.5, 1)})
     stamp_ns = memory.entities()[0].last_seen_ns

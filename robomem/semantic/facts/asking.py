@@ -214,10 +214,13 @@ class KnownFacts:
         return [row.name_id for row in self._names.members(self._truths.root(name_id))]
 
     def _now_ns(self) -> int:
-        """Return the newest stamp of what was perceived or told."""
-        stamps = [source.last_stamp_ns for source in self._records.sources.select()]
-        ((told_ns,),) = self._records.facts.values(("max(learned_at_ns)",))
-        return max([*stamps, told_ns or 0])
+        """Return the newest stamp of what was perceived, logged or told."""
+        newest = (
+            self._records.sources.values(("max(last_stamp_ns)",)),
+            self._records.log_clocks.values(("max(last_stamp_ns)",)),
+            self._records.facts.values(("max(learned_at_ns)",)),
+        )
+        return max(stamp_ns or 0 for ((stamp_ns,),) in newest)
 
     def _is_entity(self, entity_id: int) -> bool:
         return self._records.entities.get(entity_id) is not None
