@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from robomem.claims import Level
 from robomem.errors import ConfigError
 
 
@@ -249,6 +250,54 @@ class RetentionConfig(_Section):
     """How soon another strategy may become the best: Fixed Share's alpha."""
 
 
+NAMED_SOURCES = {
+    "robot": Level.OWN,
+    "human": Level.KNOWN,
+    "web": Level.UNTRUSTED,
+    "model": Level.UNTRUSTED,
+}
+
+
+class GuardConfig(_Section):
+    """Which sources are believed, and what makes up for it where one is not."""
+
+    sources: dict[str, Level] = {}
+    """Who is who, by the name of a source up to the first "/" or ":", beside the robot (own), "human" (known), "web"
+    and "model" (untrusted). Whoever is not named is unknown."""
+    known_prior: tuple[PositiveFloat, PositiveFloat] = (8.0, 1.0)
+    """Beta(a, b) of a known source that was never checked,"""
+    unknown_prior: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
+    """of an unknown one,"""
+    untrusted_prior: tuple[PositiveFloat, PositiveFloat] = (1.0, 4.0)
+    """and of one that never earns standing."""
+    standing: float = Field(default=0.7, gt=0, lt=1)
+    """A source is believed unheard while the mean of its distribution is this or more."""
+    max_evidence: PositiveFloat = 20.0
+    """Beyond the prior nobody gathers more evidence than this, for or against: a liar is found out in time."""
+    half_life_s: PositiveFloat = 30 * 86400.0
+    """After so long evidence counts half."""
+    credit_gap_s: PositiveFloat = 900.0
+    """Being right earns credit once in this time: trust cannot be bought in a minute."""
+    voices: int = Field(default=2, ge=2)
+    """So many independent sources corroborate, one of them with standing. Strangers are one voice together."""
+    corroborate_s: PositiveFloat = 86400.0
+    """They must say so within this time."""
+    copy_s: PositiveFloat = 600.0
+    """The same words from another source within this time are a copy, not a voice."""
+    copy_likeness: float = Field(default=0.8, gt=0, le=1)
+    """The same words: this share of them in common (Jaccard)."""
+    fresh_s: PositiveFloat = 120.0
+    """What the robot perceived so lately outweighs a known person, too."""
+    refute_s: PositiveFloat = 3600.0
+    """A thing seen elsewhere so soon was never where it was said to be."""
+    near_m: PositiveFloat = 1.5
+    """What is on the table is this near to it."""
+    max_backdate_s: PositiveFloat = 3600.0
+    """What is told as of longer before the newest stamp of the memory is back-dated."""
+    flood_per_hour: PositiveInt = 30
+    """Nobody but the robot and known people is heard more often."""
+
+
 class IoConfig(_Section):
     """How streams of messages become observations."""
 
@@ -335,6 +384,7 @@ class Config(_Section):
     segments: SegmentConfig = SegmentConfig()
     experience: ExperienceConfig = ExperienceConfig()
     retention: RetentionConfig = RetentionConfig()
+    guard: GuardConfig = GuardConfig()
     io: IoConfig = IoConfig()
     store: StoreConfig = StoreConfig()
     route: RouteConfig = RouteConfig()

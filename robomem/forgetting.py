@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from robomem.claims import ClaimKind
 from robomem.geometry import transform
 from robomem.semantic.facts import Facts
 from robomem.spatial.scan_log import Box, ScanLog
@@ -41,6 +42,8 @@ class Forgetter:
         events = [e for i in told_ids if (e := self._records.events.get(i)) is not None]
         for event in events:
             self._records.events.delete("event_id = ?", event.event_id)
+        self._records.drop_claims(ClaimKind.EVENT, told_ids)
+        self._records.drop_claims(ClaimKind.ENTITY, ids)
         self._records.doom(digests)
         return len(wanted) + len(events)
 

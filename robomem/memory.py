@@ -24,6 +24,7 @@ from robomem.ask import labels
 from robomem.ask.answering import Answerer
 from robomem.ask.encoders import Meanings, with_embeddings
 from robomem.ask.recall import Recaller
+from robomem.claims import ClaimKind
 from robomem.config import Config
 from robomem.episodic.episodes import Episode, EpisodeLevel
 from robomem.episodic.experience import Experiences
@@ -33,6 +34,7 @@ from robomem.episodic.search import EventSearch
 from robomem.errors import ConfigError, QueryError, Reason
 from robomem.forgetting import Forgetter
 from robomem.geometry import Depth, Points
+from robomem.guard import Guard
 from robomem.observer import Observer
 from robomem.semantic.facts import Facts
 from robomem.spatial.correction import MapFollower, move_keyframes
@@ -89,9 +91,10 @@ class Memory:
         self._access = Access(self._records, path, is_writer=writer_lock is not None)
         self._access.on_rollback(self._renew_observer)
         self.event_search = EventSearch(self._access, config.episodic, path)
-        self.facts = Facts(self._access, config.facts, fold=labels.fold)
+        self.guard = Guard(self._access, config.guard, on_ruling=self._follow_ruling)
+        self.facts = Facts(self._access, config.facts, fold=labels.fold, admit=self.guard.admit)
         self.retention = Retention(self._access, config.retention, let_go=self._let_go)
-        self.experience = Experiences(self._access, config.experience)
+        self.experience = Experiences(self._access, config.experience, admit=self.guard.admit)
         self.hierarchy = Hierarchy(self._access, config.segments)
         self._access.before_commit(self.hierarchy.follow)  # what retention let go is not in them
         self._recaller = Recaller(
@@ -173,6 +176,8 @@ class Memory:
             self._map.refresh()
             with self._writing() as observer:
                 receipt = observer.take_in(observation)
+                if receipt and observation.detections:
+                    self.guard.look_again(now_ns=observation.stamp_ns)
                 self._advance(cursor)
             if receipt.is_new_keyframe and self._records.scans.count("is_stale"):
                 self._follower.start()
@@ -590,10 +595,26 @@ class Memory:
         if self._records.is_erasing():
             self._forgetter.finish()
 
+    def _follow_ruling(self, kind: ClaimKind, item_id: int) -> None:
+        """Let facts and procedures follow what the guard let out, or holds from now on."""
+        if kind is ClaimKind.EXPERIENCE:
+            self.experience.judged(item_id)
+        else:
+            self.facts.judged(kind, item_id)
+
     def _new_observer(self, *, anew: bool = False) -> Observer:
-        return Observer(self._records, self._map, self._images, self.config, anew=anew)
+        records, hear = self._records, self._hear
+        return Observer(records, self._map, self._images, self.config, hear=hear, anew=anew)
+
+    def _hear(self, numbered: Iterable[tuple[int, Happening]]) -> None:
+        """Judge what was said, and learn from it; what is held is learned when it is let out."""
+        numbered = list(numbered)
+        self.guard.hear(numbered)
+        self.facts.hear(numbered)
 
     def _let_go(self, event_ids: Iterable[int]) -> None:
+        event_ids = list(event_ids)
+        self._records.drop_claims(ClaimKind.EVENT, event_ids)
         if self._observer is not None:
             self._observer.let_go(event_ids)
 

@@ -12,7 +12,7 @@
 All of it runs inside one transaction of the caller; after a rollback, make a new observer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ from robomem.spatial.stored_views import StoredViews
 from robomem.store.images import ImageFiles
 from robomem.store.records import Records
 from robomem.store.rows import KeyframeRow, SourceRow, keyframe_of
-from robomem.types import Happening, Keyframe, LogReceipt, Observation, Receipt, Vector
+from robomem.types import EventKind, Happening, Keyframe, LogReceipt, Observation, Receipt, Vector
 
 if TYPE_CHECKING:
     from robomem.spatial.dynamics import Track
@@ -48,7 +48,7 @@ NOVELTY_LOG_ODDS = -0.5  # passed through more than once
 class Observer:
     """Takes observations in; its state is what the records hold.
 
-    With `anew` the next one makes a keyframe: what was measured in a map that moved since hangs on no older one.
+    `hear` judges happenings, under the numbers of their events. With `anew` the next one makes a keyframe: what was measured in a map that moved since hangs on no older one.
     """
 
     def __init__(
@@ -58,9 +58,11 @@ class Observer:
         images: ImageFiles,
         config: Config,
         *,
+        hear: Callable[[Iterable[tuple[int, Happening]]], object],
         anew: bool = False,
     ) -> None:
         self._records = records
+        self._hear = hear
         self._map = stored_map
         self._images = images
         self._config = config
@@ -86,7 +88,11 @@ class Observer:
 
     def log(self, happenings: Iterable[Happening]) -> LogReceipt:
         """Write down what happened that is no image, or count why it is rejected."""
-        return self._event_log.append(happenings)
+        happenings = list(happenings)
+        receipt = self._event_log.append(happenings)
+        accepted = (h for i, h in enumerate(happenings) if i not in receipt.rejected)
+        self._hear(zip(receipt.event_ids, accepted, strict=True))
+        return receipt
 
     def let_go(self, event_ids: Iterable[int]) -> None:
         """Take note that events changed, or are no more."""
@@ -231,12 +237,12 @@ class Observer:
 
     def _listen(self, observation: Observation) -> None:
         if observation.text:
-            self._timeline.told(
-                observation.text,
-                stamp_ns=observation.stamp_ns,
-                source=observation.source,
-                keyframe=self._keyframe,
+            text, stamp_ns, source = observation.text, observation.stamp_ns, observation.source
+            event_id = self._timeline.told(
+                text, stamp_ns=stamp_ns, source=source, keyframe=self._keyframe
             )
+            told = Happening(kind=EventKind.TOLD, stamp_ns=stamp_ns, text=text, source=source)
+            self._hear([(event_id, told)])
 
     def _recognise(self, observation: Observation, T_map_cam: Pose, keyframe: Keyframe) -> None:
         """Match detections with the things believed in, and log what changed."""

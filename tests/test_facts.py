@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networkx.algorithms.link_analysis.pagerank_alg import _pagerank_python  # the other needs SciPy
 
-from robomem.config import Config, StoreConfig
+from robomem.claims import Level
+from robomem.config import Config, GuardConfig, StoreConfig
 from robomem.errors import DataError, QueryError, StampError
 from robomem.memory import Memory
 from robomem.semantic.facts.pagerank import pagerank
@@ -16,7 +17,11 @@ from robomem.store.fact_rows import FOREVER_NS
 from robomem.types import Observation
 from tests.worlds import NS, ball_observation
 
-QUICK = Config(store=StoreConfig(sync="normal"))
+PEOPLE = {"anna", "ben", "carol", "voice 3"}
+QUICK = Config(
+    store=StoreConfig(sync="normal"),
+    guard=GuardConfig(sources=dict.fromkeys(PEOPLE, Level.KNOWN)),
+)
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ from robomem.ask.bounds import Bounds, bounds_of
 from robomem.ask.labels import fold, matches
 from robomem.ask.remembered import Path, Remembered, stays_of
 from robomem.ask.rooms import Room, Rooms, with_told
+from robomem.claims import ClaimKind
 from robomem.episodic.search import EventFilter, EventSearch
 from robomem.geometry import Points
 from robomem.query import Measure, Query, QueryKind
@@ -116,10 +117,12 @@ class Recaller:
             return self._remembered.entities()
 
     def events(self) -> list[Event]:
-        """Return everything that happened, by id."""
+        """Return everything that happened, by id; not what is held."""
         with self._records.snapshot():
             self._refresh()
-            return [self._remembered.event(row) for row in self._records.events.select()]
+            held_ids = self._records.held_ids(ClaimKind.EVENT)
+            rows = self._records.events.select()
+            return [self._remembered.event(row) for row in rows if row.event_id not in held_ids]
 
     def _recall(self, query: Query) -> list[Hit]:
         bounds = bounds_of(

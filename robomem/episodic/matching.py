@@ -26,6 +26,7 @@ class EventFilter:
         rooms: Nothing but what was said to be in these.
         sources: Nothing but from these.
         excluded_ids: None of these.
+        with_held: Also what is in quarantine.
     """
 
     since_ns: int | None = None
@@ -38,6 +39,7 @@ class EventFilter:
     rooms: tuple[str, ...] | None = None
     sources: tuple[str, ...] | None = None
     excluded_ids: frozenset[int] = frozenset()
+    with_held: bool = False
 
 
 def matching(columns: EventColumns, wanted: EventFilter) -> Rows:

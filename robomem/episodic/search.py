@@ -20,13 +20,14 @@ the newer, then to the lower id. So a filter never adds hits, and fewer hits are
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robomem.checks import checked_embedding
+from robomem.claims import ClaimKind
 from robomem.config import EpisodicConfig
 from robomem.episodic.events import events_of
 from robomem.episodic.matching import EventFilter, away_m, matching
@@ -98,6 +99,9 @@ class EventSearch:
             raise QueryError(f"the limit is at least 1, got {limit}")
         wanted = wanted or EventFilter()
         with self._access.reading() as records:
+            if not wanted.with_held:
+                held_ids = records.held_ids(ClaimKind.EVENT)
+                wanted = replace(wanted, excluded_ids=wanted.excluded_ids | held_ids)
             columns = self._index.current(records)
             allowed = matching(columns, wanted)
             rows = allowed if text is None else _with_words(records, columns, allowed, text)

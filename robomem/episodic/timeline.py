@@ -102,8 +102,8 @@ class Timeline:
             still_ids.append(event.entity_id)
         return still_ids
 
-    def told(self, text: str, *, stamp_ns: int, source: str, keyframe: Keyframe | None) -> None:
-        """Log what was told."""
+    def told(self, text: str, *, stamp_ns: int, source: str, keyframe: Keyframe | None) -> int:
+        """Log what was told; returns the number of the event."""
         event = EventRow(
             event_id=self._records.next_id("event"),
             kind=EventKind.TOLD,
@@ -117,6 +117,7 @@ class Timeline:
             p_kf=None,
         )
         self._records.events.save(event)
+        return event.event_id
 
     def let_go(self, event_ids: Iterable[int]) -> None:
         """Look up anew what went on when these changed or went: sightings are not taken for going on."""

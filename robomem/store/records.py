@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from robomem.claims import ClaimKind, Ruling
 from robomem.errors import StoreCorruptError, StoreError
 from robomem.store.entity_rows import AppearanceRow, TombstoneRow
 from robomem.store.episode_rows import EPISODE_SCHEMA, EpisodeRow, TailRow
@@ -28,6 +29,7 @@ from robomem.store.fact_rows import (
     RelationRow,
     TruthRow,
 )
+from robomem.store.guard_rows import GUARD_SCHEMA, ClaimRow, LessonRow, TrustRow
 from robomem.store.retention_rows import (
     RETENTION_SCHEMA,
     EvictedRow,
@@ -72,6 +74,7 @@ SCHEMA = (
     *EPISODE_SCHEMA,
     *FACT_INDICES,
     *RETENTION_SCHEMA,
+    *GUARD_SCHEMA,
 )
 
 
@@ -303,6 +306,17 @@ class Records:
         events, total_bytes = self._db.execute("SELECT events, bytes FROM tally").fetchone()
         return int(events), int(total_bytes)
 
+    def held_ids(self, kind: ClaimKind) -> set[int]:
+        """Return the ids of what is in quarantine: no recall shows it unasked."""
+        sql = "SELECT item_id FROM claim WHERE kind = ? AND ruling != ?"
+        return {item_id for (item_id,) in self._db.execute(sql, (kind, Ruling.ADMIT))}
+
+    def drop_claims(self, kind: ClaimKind, item_ids: Iterable[int]) -> None:
+        """Forget that memories were claimed, and what they taught."""
+        for item_id in item_ids:
+            self.claims.delete("kind = ? AND item_id = ?", kind, item_id)
+            self.lessons.delete("kind = ? AND item_id = ?", kind, item_id)
+
     def doom(self, digests: Iterable[str]) -> None:
         """Say that images, and the bytes of deleted rows, are to be erased; see `erase_deleted`."""
         self._db.executemany(
@@ -324,6 +338,7 @@ class Records:
             self.experiences, self.procedures,
             self.facts, self.names, self.aliases, self.relations,
             self.appearances, self.tombstones,
+            self.claims, self.trusts, self.lessons,
         )  # fmt: skip
         for table in tables:
             table.hash_into(digest)
@@ -372,6 +387,9 @@ class Records:
         self.shadows = Table(self._db, ShadowRow)
         self.visits = Table(self._db, VisitRow)
         self.learning = Table(self._db, LearningRow)
+        self.claims = Table(self._db, ClaimRow, key_columns=2)
+        self.trusts = Table(self._db, TrustRow)
+        self.lessons = Table(self._db, LessonRow)
 
     def _create(self) -> None:
         with self.transaction():
@@ -382,6 +400,7 @@ class Records:
                 self.facts, self.truths, self.names, self.name_words, self.aliases, self.relations,
                 self.appearances, self.tombstones,
                 self.traces, self.evicted, self.shadows, self.visits, self.learning,
+                self.claims, self.trusts, self.lessons,
             )  # fmt: skip
             for table in tables:
                 table.create()

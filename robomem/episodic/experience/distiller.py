@@ -11,6 +11,7 @@ So procedures are a fold over the experiences of a task in the order of their id
 from collections.abc import Sequence
 from dataclasses import replace
 
+from robomem.claims import ClaimKind
 from robomem.config import ExperienceConfig
 from robomem.episodic.experience.procedures import (
     Procedure,
@@ -52,8 +53,10 @@ class Distiller:
         rows = [replace(row, procedure_id=None) for row in rows]
         for row in rows:
             self._records.experiences.save(row)
+        held_ids = self._records.held_ids(ClaimKind.EXPERIENCE)
         for row in rows:
-            self.learn(row)
+            if row.experience_id not in held_ids:
+                self.learn(row)
 
     def procedures(self, task: str | None) -> list[Procedure]:
         """Return the procedures of a task, or all, by id."""
@@ -110,7 +113,8 @@ class Distiller:
             row.experience_id,
             MAX_LOOSE,
         )
-        return rows[::-1]
+        held_ids = self._records.held_ids(ClaimKind.EXPERIENCE)
+        return [row for row in rows[::-1] if row.experience_id not in held_ids]
 
     def _bear(
         self, row: ExperienceRow, steps: Sequence[str], evidence: Sequence[ExperienceRow]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robomem.checks import checked_embedding
+from robomem.claims import Admit, Claim, ClaimKind, Statement, take
 from robomem.config import ExperienceConfig
 from robomem.episodic.experience.distiller import Distiller
 from robomem.episodic.experience.precedents import Experience, Precedent, Precedents
@@ -26,11 +27,12 @@ TEXT_WEIGHT = 0.5  # the rest is the embedding's, where one was given
 
 
 class Experiences:
-    """The experience of one memory."""
+    """The experience of one memory; `admit` judges whether it may be learned from."""
 
-    def __init__(self, access: Access, config: ExperienceConfig) -> None:
+    def __init__(self, access: Access, config: ExperienceConfig, *, admit: Admit = take) -> None:
         self._access = access
         self._config = config
+        self._admit = admit
 
     def record(self, experience: Experience) -> int:
         """Remember what was tried, durable when this returns, and learn from it; returns its id.
@@ -42,8 +44,16 @@ class Experiences:
         with self._access.writing() as records:
             row = self._row(records, experience)
             records.experiences.save(row)
-            Distiller(records, self._config).learn(row)
+            if self._admit(_claim(experience), row.experience_id):
+                Distiller(records, self._config).learn(row)
             return row.experience_id
+
+    def judged(self, experience_id: int) -> None:
+        """Learn anew from the experiences of a task, for one of them is believed now, or no longer."""
+        with self._access.writing() as records:
+            row = records.experiences.get(experience_id)
+            if row is not None:
+                Distiller(records, self._config).relearn(row.task_key)
 
     def similar(
         self,
@@ -76,8 +86,9 @@ class Experiences:
             raise QueryError(f"k is at least 1, got {k}")
         query = None if embedding is None else checked_embedding(embedding)
         with self._access.reading() as records:
+            held_ids = records.held_ids(ClaimKind.EXPERIENCE)
             scores = _scores(records, words_of(f"{task} {state}")[:MAX_QUERY_WORDS], query)
-            best = sorted(scores, key=lambda i: (-scores[i], -i))
+            best = sorted(scores.keys() - held_ids, key=lambda i: (-scores[i], -i))
             both = {
                 wanted: self._take(records, best, scores, is_success=wanted, k=k)
                 for wanted in (True, False)
@@ -86,9 +97,11 @@ class Experiences:
         return Precedents(both.get(True, ()), both.get(False, ()))
 
     def all(self) -> list[Precedent]:
-        """Return every experience, by id; the score of each is 1."""
+        """Return every experience that is not held, by id; the score of each is 1."""
         with self._access.reading() as records:
-            return [_precedent(records, row, 1.0) for row in records.experiences.select()]
+            held_ids = records.held_ids(ClaimKind.EXPERIENCE)
+            rows = records.experiences.select()
+            return [_precedent(records, r, 1.0) for r in rows if r.experience_id not in held_ids]
 
     def procedures(
         self, task: str | None = None, *, with_deprecated: bool = False
@@ -110,6 +123,7 @@ class Experiences:
             rows = [r for i in dict.fromkeys(experience_ids) if (r := records.experiences.get(i))]
             for row in rows:
                 records.experiences.delete("experience_id = ?", row.experience_id)
+            records.drop_claims(ClaimKind.EXPERIENCE, [row.experience_id for row in rows])
             for task_key in dict.fromkeys(row.task_key for row in rows):
                 Distiller(records, self._config).relearn(task_key)
             return len(rows)
@@ -152,6 +166,21 @@ class Experiences:
             if row is not None and row.is_success is is_success:
                 taken.append(_precedent(records, row, scores[experience_id]))
         return tuple(taken)
+
+
+def _claim(experience: Experience) -> Claim:
+    plan = "; ".join(experience.plan)
+    how = Statement(
+        experience.task, "done by", plan, not experience.is_success, is_functional=False
+    )
+    words = experience.state, experience.task, plan, experience.outcome
+    return Claim(
+        kind=ClaimKind.EXPERIENCE,
+        source=experience.source,
+        stamp_ns=experience.stamp_ns,
+        text=". ".join(text for text in words if text),
+        statement=how,
+    )
 
 
 def _scores(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeVar
 
+from robomem.claims import ClaimKind
 from robomem.semantic.facts.names import CHUNK, marks
 from robomem.semantic.facts.truths import Truths
 from robomem.store.records import Records
@@ -27,6 +28,8 @@ def erase(truths: Truths, *, entity_ids: Iterable[int], event_ids: Iterable[int]
     for fact_id in told:
         records.facts.delete("fact_id = ?", fact_id)
     truths.settle(groups)
+    records.drop_claims(ClaimKind.FACT, told)
+    records.drop_claims(ClaimKind.ALIAS, said)
     linked = {i for row in said.values() for i in (row.name_id, row.other_id)}
     if linked:
         for alias_id in said:

@@ -8,11 +8,13 @@ alias    two names for one; `bind` a word to a thing; `listen` to a sentence
 `as_of_ns` is when it holds, `known_at_ns` what had been learned by then; without them it is now.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from robomem.checks import checked_stamp
+from robomem.claims import Admit, Claim, ClaimKind, Statement, take
+from robomem.config import FactsConfig
 from robomem.errors import DataError, Reason, StampError
 from robomem.semantic.facts.asking import KnownFacts
 from robomem.semantic.facts.erasing import erase
@@ -21,12 +23,24 @@ from robomem.semantic.facts.listening import Listener
 from robomem.semantic.facts.names import marks, reference
 from robomem.semantic.facts.relations import IS_A
 from robomem.semantic.facts.utterances import CALLED, ROBOT, parse
+from robomem.store.access import Access
 from robomem.store.fact_rows import FOREVER_NS, AliasRow, FactRow
 from robomem.types import EventKind, Happening
 
 
 class Facts(KnownFacts):
-    """The facts of one memory, and learning more of them."""
+    """The facts of one memory, and learning more of them; `admit` judges whether a telling is believed."""
+
+    def __init__(
+        self,
+        access: Access,
+        config: FactsConfig,
+        *,
+        fold: Callable[[str], Sequence[str]],
+        admit: Admit = take,
+    ) -> None:
+        super().__init__(access, config, fold=fold)
+        self._admit = admit
 
     # ---- learn ------------------------------------------------------------------------------------
 
@@ -86,6 +100,11 @@ class Facts(KnownFacts):
                 confidence=confidence,
                 event_id=self._checked_event(event_id),
             )
+            statement = Statement(
+                subject, row.relation, object, is_denied, is_functional=written.is_functional
+            )
+            if not self._is_believed(row, row.fact_id, ClaimKind.FACT, statement):
+                row = replace(row, retired_at_ns=stamp_ns)
             self._records.facts.save(row)
             self._truths.refresh([row])
             return self._reader.told([row])[0]
@@ -167,6 +186,10 @@ class Facts(KnownFacts):
                 alias_id, one.name_id, two.name_id, stamp_ns, FOREVER_NS,
                 _checked_source(source), self._checked_event(event_id),
             )  # fmt: skip
+            statement = Statement(name, "called", other, is_functional=False)
+            if not self._is_believed(row, alias_id, ClaimKind.ALIAS, statement):
+                self._records.aliases.save(replace(row, retired_at_ns=stamp_ns))
+                return
             self._records.aliases.save(row)
             ids = one.name_id, two.name_id
             self._names.unite(ids)
@@ -260,6 +283,50 @@ class Facts(KnownFacts):
                 self.listen(
                     told.text, stamp_ns=told.stamp_ns, source=told.source, event_id=event_id
                 )
+
+    def judged(self, kind: ClaimKind, item_id: int) -> None:
+        """Believe what the guard let out, and no longer what it holds: a fact, a name, or all that an event told."""
+        column = {ClaimKind.FACT: "fact_id", ClaimKind.ALIAS: "alias_id"}.get(kind, "event_id")
+        is_held = item_id in self._records.held_ids(kind)
+        with self._access.writing():
+            if kind is not ClaimKind.ALIAS:
+                rows = [
+                    replace(row, retired_at_ns=row.learned_at_ns if is_held else FOREVER_NS)
+                    for row in self._records.facts.select(f"{column} = ?", item_id)
+                ]
+                for row in rows:
+                    self._records.facts.save(row)
+                self._truths.refresh(rows)
+            if kind is not ClaimKind.FACT:
+                for alias in self._records.aliases.select(f"{column} = ?", item_id):
+                    self._believe_alias(alias, is_held=is_held)
+
+    def _believe_alias(self, alias: AliasRow, *, is_held: bool) -> None:
+        retired_ns = alias.learned_at_ns if is_held else FOREVER_NS
+        ids = alias.name_id, alias.other_id
+        old_roots = {row.root_id for row in self._names.rows(ids).values()}
+        self._records.aliases.save(replace(alias, retired_at_ns=retired_ns))
+        members = [row.name_id for root in old_roots for row in self._names.members(root)]
+        self._names.unite(members)
+        self._truths.regroup(members, old_roots=old_roots)
+
+    def _is_believed(
+        self, row: FactRow | AliasRow, item_id: int, kind: ClaimKind, statement: Statement
+    ) -> bool:
+        """Ask the guard; what an event told is believed as the event is."""
+        if row.event_id is not None:
+            return row.event_id not in self._records.held_ids(ClaimKind.EVENT)
+        word = "is not" if statement.is_negated else ""
+        said = statement.subject, word, statement.relation, statement.value
+        claim = Claim(
+            kind=kind,
+            source=row.source,
+            stamp_ns=row.learned_at_ns,
+            text=" ".join(filter(None, said)),
+            about_ns=row.valid_from_ns if isinstance(row, FactRow) else None,
+            statement=statement,
+        )
+        return bool(self._admit(claim, item_id))
 
     def erase(self, *, entity_ids: Iterable[int], event_ids: Iterable[int]) -> None:
         """Delete what was told of things, under every name they have, and by events; see `Memory.forget`."""
