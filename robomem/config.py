@@ -77,7 +77,7 @@ class MotionConfig(_Section):
     """False: everything goes into the map, and what passed is cleared by later rays."""
     free_after_s: PositiveFloat = 1.0
     """What shows up in space that stayed free for so long has moved there."""
-    remember_s: PositiveFloat = 20.0
+    remember_s: PositiveFloat = 300.0
     """After so long without a look, what stands in free space may have been put there, or odometry drifted."""
     settle_s: PositiveFloat = 6.0
     """What stopped, and stood for so long while it was looked at, goes into the map."""

@@ -17,7 +17,7 @@ from robomem.spatial.octree.values import MapDelta
 
 NEVER_NS = np.iinfo(np.int64).min // 2
 FIRST_CAPACITY = 1 << 10
-BACK_VOXELS = 10  # so many of a surface's voxels a ray passes that grazes it at 6 degrees
+BACK_VOXELS = 5  # so many of a surface's voxels a ray passes that grazes it at 11 degrees
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class MotionFilter:
         resolution_m: float,
         *,
         free_after_s: float = 1.0,
-        remember_s: float = 20.0,
+        remember_s: float = 300.0,
         motion: MotionSettings | None = None,
         tracking: TrackSettings | None = None,
     ) -> None:
