@@ -10,6 +10,9 @@ Vector = NDArray[np.float64]  # (3,)
 
 HALL = "hall"
 HALL_WIDTH_M = 2.2
+WALL_M = 0.1
+FURNITURE_M = 0.7, 0.7  # its extent on the floor
+THING_M = 0.14, 0.14, 0.14
 ROOM_DEPTH_M = 4.2
 ROOM_WIDTH_M = 3.8, 5.2  # least and greatest
 EYE_M = 1.1  # height of the robot's camera
@@ -25,7 +28,7 @@ FURNITURE: dict[str, dict[str, float]] = {
     "bedroom": {"bed": 0.5, "nightstand": 0.55, "dresser": 0.9},
     "bathroom": {"washbasin": 0.85, "bathroom shelf": 1.3, "laundry basket": 0.6},
     "study": {"desk": 0.75, "study shelf": 1.3, "windowsill": 0.9},
-    "guest room": {"guest bed": 0.5, "chest": 0.6},
+    "garage": {"workbench": 0.9, "chest": 0.6},
     "laundry room": {"washing machine": 0.9, "utility shelf": 1.3},
     HALL: {"hall table": 0.8, "shoe rack": 0.3, "coat rack": 1.5},
 }
@@ -60,7 +63,7 @@ THINGS: tuple[tuple[str, tuple[str, ...], float, int | None], ...] = (
     ("backpack", ("coat rack", "study shelf", "bed"), 0.8, 2),
     ("running shoes", ("shoe rack", "bed"), 0.5, 0),
     ("dog leash", ("coat rack", "hall table"), 0.6, None),
-    ("teddy bear", ("bed", "sofa", "guest bed"), 0.8, 2),
+    ("teddy bear", ("bed", "sofa", "chest"), 0.8, 2),
     ("toy car", ("coffee table", "chest", "desk"), 0.8, 2),
     ("board game", ("bookshelf", "coffee table"), 0.4, None),
     ("guitar", ("sofa", "study shelf"), 0.3, 0),
@@ -75,7 +78,7 @@ THINGS: tuple[tuple[str, tuple[str, ...], float, int | None], ...] = (
     ("alarm clock", ("nightstand",), 0.1, 0),
     ("picture frame", ("dresser",), 0.0, None),
     ("table lamp", ("desk",), 0.0, None),
-    ("table lamp", ("guest bed",), 0.0, None),
+    ("table lamp", ("workbench",), 0.0, None),
     ("chess set", ("bookshelf", "coffee table"), 0.3, None),
 )
 ABSENT = (  # nobody ever brought one: what is asked for in vain
@@ -117,6 +120,16 @@ class Spot:
     name: str
     room: str
     p_map: tuple[float, float, float]
+
+    @property
+    def size_m(self) -> Vector:
+        """Its extent, (3,) metres: from the floor to below what stands on it."""
+        return np.array([*FURNITURE_M, self.p_map[2] - THING_M[2] / 2])
+
+    @property
+    def middle_map(self) -> Vector:
+        """Its middle, (3,) metres in map."""
+        return np.array([*self.p_map[:2], self.size_m[2] / 2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,15 +192,15 @@ def draw_home(rng: Generator) -> Home:
 
 def _draw_rooms(rng: Generator) -> tuple[Room, ...]:
     names = rng.permutation([name for name in FURNITURE if name != HALL]).tolist()
-    rooms = _draw_row(names[:4], HALL_WIDTH_M / 2, ROOM_DEPTH_M, rng)
-    rooms += _draw_row(names[4:], -HALL_WIDTH_M / 2 - ROOM_DEPTH_M, ROOM_DEPTH_M, rng)
+    rooms = _draw_row(names[:4], HALL_WIDTH_M / 2 + WALL_M, ROOM_DEPTH_M, rng)
+    rooms += _draw_row(names[4:], -HALL_WIDTH_M / 2 - WALL_M - ROOM_DEPTH_M, ROOM_DEPTH_M, rng)
     x_max = max(room.x_max for room in rooms)
     return (*rooms, Room(HALL, 0.0, -HALL_WIDTH_M / 2, x_max, HALL_WIDTH_M / 2))
 
 
 def _draw_row(names: list[str], y_min: float, depth_m: float, rng: Generator) -> list[Room]:
     widths = rng.uniform(*ROOM_WIDTH_M, size=len(names))
-    ends = np.cumsum(widths)
+    ends = np.cumsum(widths + WALL_M) - WALL_M
     return [
         Room(name, float(end - width), y_min, float(end), y_min + depth_m)
         for name, width, end in zip(names, widths, ends, strict=True)

@@ -10,7 +10,11 @@ from robomem_sim.lives.moments import Look, Moment
 
 
 def remember(
-    memory: Memory, moments: Iterable[Moment], *, encoder: ConceptEncoder | None = None
+    memory: Memory,
+    moments: Iterable[Moment],
+    *,
+    encoder: ConceptEncoder | None = None,
+    has_depth: bool = False,
 ) -> None:
     """Tell a memory of moments, in order; who speaks was introduced to it.
 
@@ -18,13 +22,14 @@ def remember(
         memory: It is told.
         moments: As a life has them.
         encoder: Of words and looks; without one nothing has an embedding.
+        has_depth: Whether looks have depth, so that the memory has a map, and can see that a thing is gone.
     """
     known = {"robot"}
     for is_look, run in groupby(moments, key=lambda moment: isinstance(moment, Look)):
         if is_look:
             for look in run:
                 if isinstance(look, Look):
-                    memory.observe(look.observation(encoder))
+                    memory.observe(look.observation(encoder, has_depth=has_depth))
             continue
         said = [words.happening(encoder) for words in run if not isinstance(words, Look)]
         for name in sorted({words.source for words in said} - known):

@@ -2,22 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.random import Generator
 
 from robomem.geometry import Pose, inverse, transform
 from robomem.types import EventKind
-from robomem_sim.lives.home import HALL, Room, Thing
+from robomem_sim.lives.depth import Boxes, box_around
+from robomem_sim.lives.home import HALL, THING_M, Room, Spot, Thing, Vector
 from robomem_sim.lives.moments import T_BASE_CAM, Look, Moment, Seen, Words, base_at, in_view
 from robomem_sim.lives.phrases import caption_of_activity, caption_of_move, caption_of_things
 from robomem_sim.lives.talk import TASKS, Talk, draw_deed
 from robomem_sim.lives.truth import Deed, Glimpse, Segment, Told
 from robomem_sim.lives.world import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Activity, Stay, World
 
+Found = TypeVar("Found")
+
 WAKES_H, SLEEPS_H = 7.0, 22.4
 PATROLS = ((7.2, "morning"), (11.0, "noon"), (15.9, "afternoon"), (20.0, "evening"))
 TRAVEL_S = 6.0, 14.0  # from room to room
+HIDES_M = 0.3  # how large what hides a thing is, and how far before it
 TURNS = 3  # at each of two places in a room
 COMPANY_MIN = 6.0, 25.0
 CHARGE_MIN = 10.0, 40.0
@@ -126,7 +131,7 @@ class Robot:
     def _look_around(self, room: Room) -> None:
         hidden = self._draw_hidden(room)
         x, y = room.centre_map
-        step = (room.x_max - room.x_min) / 4
+        step = (room.x_max - room.x_min) / 8
         for x_stand in (x - step, x + step):
             heading = self._rng.uniform(0, 2 * np.pi)
             for turn in range(TURNS):
@@ -210,32 +215,65 @@ class Robot:
             for thing, stay in self._world.in_room(self._room.name, self._now_ns)
             if thing.thing_id not in hidden
         ]
-        p_map = np.array([stay.p_map for _, stay in here]).reshape(-1, 3)
-        is_seen = in_view(self._T_map_base, p_map, range_m=self._senses.range_m)
-        is_seen &= self._rng.random(len(here)) >= self._senses.missed
-        found = [pair for pair, seen in zip(here, is_seen, strict=True) if seen]
-        detections = tuple(self._detect(thing, stay) for thing, stay in found)
-        T = self._T_map_base
-        self.log.moments.append(Look(self._now_ns, T, self._room.name, detections))
-        named = [p for p, d in zip(found, detections, strict=True) if d.thing_id is not None]
+        found = self._in_view(here, [_place(stay) for _, stay in here])
+        spots = [spot for spot in self._home.spots if spot.room == self._room.name]
+        furniture = self._in_view(spots, [spot.middle_map for spot in spots])
+        seen = [self._detect(thing, stay) for thing, stay in found]
+        self.log.moments.append(
+            Look(
+                stamp_ns=self._now_ns,
+                T_map_base=self._T_map_base,
+                home=self._home,
+                room=self._room.name,
+                seen=(*seen, *(self._detect_furniture(spot) for spot in furniture)),
+                solids=self._solids(hidden),
+            )
+        )
+        named = [p for p, d in zip(found, seen, strict=True) if d.thing_id is not None]
         self.log.glimpses += [self._glimpse(thing, stay) for thing, stay in named]
         self._wait(1.0)
         return named
 
+    def _in_view(self, what: Sequence[Found], places: Sequence[Vector]) -> list[Found]:
+        """Return what is in the image and was not missed."""
+        p_map = np.array(places).reshape(-1, 3)
+        is_seen = in_view(self._T_map_base, p_map, range_m=self._senses.range_m)
+        is_seen &= self._rng.random(len(what)) >= self._senses.missed
+        return [one for one, seen in zip(what, is_seen, strict=True) if seen]
+
+    def _solids(self, hidden: set[int]) -> Boxes:
+        """Return what stands in the room: furniture, things, and what hides some of these from here."""
+        eye_map = (self._T_map_base @ T_BASE_CAM)[:3, 3]
+        spots = [spot for spot in self._home.spots if spot.room == self._room.name]
+        boxes = [box_around(spot.middle_map, spot.size_m) for spot in spots]
+        for thing, stay in self._world.in_room(self._room.name, self._now_ns):
+            p_map = _place(stay)
+            boxes.append(box_around(p_map, np.array(THING_M)))
+            if thing.thing_id in hidden:
+                towards = (eye_map - p_map) / np.linalg.norm(eye_map - p_map)
+                boxes.append(box_around(p_map + HIDES_M * towards, np.full(3, HIDES_M)))
+        return np.array(boxes)
+
     def _detect(self, thing: Thing, stay: Stay) -> Seen:
-        assert stay.p_map is not None, "it is in the house"
-        p_map = stay.p_map + self._rng.normal(0, self._senses.noise_m, size=3)
-        p_cam = transform(inverse(self._T_map_base @ T_BASE_CAM), p_map)
+        p_cam = self._measure(_place(stay))
         score = float(self._rng.uniform(0.5, 0.95))
         if self._rng.random() < self._senses.confused:
             other = self._home.things[int(self._rng.integers(len(self._home.things)))]
             return Seen(other.label, p_cam, score, None)
-        return Seen(thing.label, p_cam, score, thing.thing_id)
+        return Seen(thing.label, p_cam, score, thing.thing_id, np.array(THING_M))
+
+    def _detect_furniture(self, spot: Spot) -> Seen:
+        score = float(self._rng.uniform(0.6, 0.98))
+        return Seen(spot.name, self._measure(spot.middle_map), score, None, spot.size_m)
+
+    def _measure(self, p_map: Vector) -> Vector:
+        """Return a place in the optical frame, with noise."""
+        p_map = p_map + self._rng.normal(0, self._senses.noise_m, size=3)
+        return transform(inverse(self._T_map_base @ T_BASE_CAM), p_map)
 
     def _glimpse(self, thing: Thing, stay: Stay) -> Glimpse:
-        assert stay.p_map is not None
-        assert stay.spot is not None
-        return Glimpse(thing.thing_id, self._now_ns, stay.p_map, stay.spot.name, stay.spot.room)
+        assert stay.spot is not None, "it is in the house"
+        return Glimpse(thing.thing_id, self._now_ns, _place(stay), stay.spot.name, stay.spot.room)
 
     def _draw_hidden(self, room: Room) -> set[int]:
         things = [thing.thing_id for thing, _ in self._world.in_room(room.name, self._now_ns)]
@@ -288,3 +326,8 @@ class Robot:
 
     def _wait(self, seconds: float) -> None:
         self._now_ns += int(seconds * SECOND_NS)
+
+
+def _place(stay: Stay) -> Vector:
+    assert stay.p_map is not None, "it is in the house"
+    return stay.p_map

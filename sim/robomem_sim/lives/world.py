@@ -37,7 +37,7 @@ HOME_DAY = (
     (13.2, 16.0, "working on the laptop", "study"), (16.2, 17.2, "doing the laundry", "laundry room"),
 )  # fmt: skip
 FREE_DAY = (
-    (9.5, 11.0, "cleaning the floor", "living room"), (11.2, 12.2, "making the bed", "guest room"),
+    (9.5, 11.0, "cleaning the floor", "living room"), (11.2, 12.2, "repairing the bicycle", "garage"),
     (12.3, 13.2, "eating lunch", "kitchen"), (13.6, 15.2, "reading a book", "study"),
 )  # fmt: skip
 EVENINGS = (
