@@ -5,11 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from robomem_sim.lives import Asked, ConceptEncoder, Look, Words, ask_about, live
+from robomem_sim.lives.depth import K, render
 from robomem_sim.lives.home import ABSENT, THINGS
 from robomem_sim.lives.living import remember
+from robomem_sim.lives.moments import T_BASE_CAM, base_at
 from robomem_sim.lives.talk import MISTAKEN, holds
 
-from robomem.geometry import transform
+from robomem.config import Config, SpatialConfig, StoreConfig
+from robomem.geometry import back_project, inverse, project, transform
 from robomem.memory import Memory
 from robomem.types import LOGGED, EventKind
 
@@ -160,3 +163,48 @@ def test_the_answer_to_where_is_the_place_of_the_last_detection(week):
         ]
 
         assert np.linalg.norm(seen_map[-1] - question.right.p_map) < 0.3
+
+
+def test_depth_ends_at_a_thing_in_view_or_at_what_hides_it(week):
+    off_m = []
+    for look in list(week.looks())[::40]:
+        depth_m = look.depth_m()
+        for seen in look.seen:
+            if seen.thing_id is None:
+                continue
+            p_map = week.world.stay(seen.thing_id, look.stamp_ns).p_map
+            p_cam = transform(inverse(look.T_map_cam), p_map)
+            u, v = np.rint(project(p_cam[None], K)[0]).astype(int)
+            if 0 <= u < depth_m.shape[1] and 0 <= v < depth_m.shape[0]:
+                off_m.append(p_cam[2] - depth_m[v, u])
+
+    assert len(off_m) > 50
+    assert np.quantile(off_m, 0.02) > -0.2  # a pixel at a thing's rim sees past it
+    assert 0.0 < np.median(off_m) < 0.15  # its face is before its middle
+
+
+def test_rays_end_at_the_walls_or_go_through_a_door(week):
+    home = week.home
+    for room in home.rooms:
+        T_map_cam = base_at(*room.centre_map, 0.3) @ T_BASE_CAM
+
+        depth_m = render(home, room, np.empty((0, 2, 3)), T_map_cam, seed=0)
+
+        p_map = transform(T_map_cam, back_project(depth_m, K).reshape(-1, 3))
+        x_min, y_min = (min(getattr(r, side) for r in home.rooms) for side in ("x_min", "y_min"))
+        assert np.isfinite(depth_m).all()
+        assert (p_map[:, :2] > [x_min - 0.2, y_min - 0.2]).all()
+        assert (abs(p_map[:, 2] - 1.25) < 1.4).all()
+
+
+def test_a_memory_with_depth_finds_the_rooms_and_what_is_gone(tmp_path):
+    life = live(0, days=0.5)
+    config = Config(spatial=SpatialConfig(voxel_size_m=0.1), store=StoreConfig(sync="normal"))
+
+    with Memory.open(tmp_path / "life.rmem", config=config) as memory:
+        remember(memory, life.moments, has_depth=True)
+        names = {room.name for room in memory.rooms()}
+        kinds = {event.kind for event in memory.events()}
+
+    assert {room.name for room in life.home.rooms} <= names
+    assert EventKind.MISSING in kinds

@@ -7,13 +7,12 @@ from statistics import median
 
 import numpy as np
 
-from robomem.config import Config, StoreConfig
+from robomem.config import Config, SpatialConfig, StoreConfig
 from robomem.errors import QueryError
 from robomem.eval.bench import Table
 from robomem.eval.columns import Column, table_of
 from robomem.eval.trial import Stopwatch, Times, new_memory
 from robomem.memory import Memory
-from robomem.query import QueryKind
 from robomem.types import Answer, Hit
 from robomem_sim.bench_memory.baselines import CaptionStore, LastBuffer, caption_of
 from robomem_sim.bench_memory.replies import (
@@ -31,6 +30,8 @@ EACH = 10  # questions of every kind about a life
 ROBOMEM, CAPTIONS, BUFFER = "robomem", "captions, ReMEmbR's manner", "last 200 captions"
 SYSTEMS = (ROBOMEM, CAPTIONS, BUFFER)
 ENCODER_SEED = 0
+# What is acknowledged survives the death of the process, and a month of looks does not take an hour.
+CONFIG = Config(store=StoreConfig(sync="normal"), spatial=SpatialConfig(voxel_size_m=0.1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +177,10 @@ def _measure(life: Life, tallies: dict[str, _Tally], telling: Stopwatch) -> None
 
 @contextmanager
 def told_memory(life: Life, encoder: ConceptEncoder, telling: Stopwatch) -> Iterator[Memory]:
-    """Make a memory that was told a life; what is acknowledged survives the death of the process."""
-    with new_memory(Config(store=StoreConfig(sync="normal"))) as memory:
+    """Make a memory that was told a life, for a while."""
+    with new_memory(CONFIG) as memory:
         with telling.timing():
-            remember(memory, life.moments, encoder=encoder)
+            remember(memory, life.moments, encoder=encoder, has_depth=True)
         yield memory
 
 
@@ -218,11 +219,13 @@ def _said(hit: Hit, question: Question) -> Said:
         names.add(hit.entity.label)
     elif hit.event is not None and hit.event.label is not None:
         names.add(hit.event.label)
+    elif hit.room is not None:
+        names.add(hit.room)
     return Said(evidence.stamp_ns, evidence.p_map, evidence.text, frozenset(names))
 
 
 def _is_yes(answer: Answer) -> bool | None:
-    return bool(answer.value) if answer.query.kind is QueryKind.EXISTS and answer else bool(answer)
+    return None if answer.value is None else answer.value == 1
 
 
 # --- sums ----------------------------------------------------------------------------------------

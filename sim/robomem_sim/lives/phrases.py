@@ -8,6 +8,7 @@ from numpy.random import Generator
 from robomem_sim.lives.home import Thing
 from robomem_sim.lives.world import Activity, Stay
 
+GUESTS_CAME = "the guests came"
 MOST_NAMED = 6  # things in one caption
 
 ACTIVITY = (

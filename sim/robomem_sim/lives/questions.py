@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from robomem_sim.lives.home import ABSENT, Thing, Vector
+from robomem_sim.lives.phrases import GUESTS_CAME
 from robomem_sim.lives.talk import IS_ON
 from robomem_sim.lives.truth import Glimpse, Life, last_before
 from robomem_sim.lives.world import DAY_NS, HOUR_NS, MINUTE_NS
@@ -130,11 +131,10 @@ def _as_of(life: Life, rng: Generator) -> Question | None:
 
 def _before(life: Life, rng: Generator) -> Question | None:
     """Ask where something was before the guests came, as far as the robot noticed that they did."""
-    noticed = [w.stamp_ns for w in life.words() if "having guests" in w.text]
-    days = sorted({ns // DAY_NS for ns in noticed})
-    if not days:
+    noticed_ns = [words.stamp_ns for words in life.words() if words.text.startswith(GUESTS_CAME)]
+    if not noticed_ns:
         return None
-    came_ns = min(ns for ns in noticed if ns // DAY_NS == days[-1])  # the last time that any came
+    came_ns = noticed_ns[-1]
     thing, glimpses = _draw_seen(life, rng)
     then = last_before(glimpses, came_ns)
     if then is None or _is_at(then, glimpses[-1]):
@@ -155,7 +155,8 @@ def _still(life: Life, rng: Generator) -> Question | None:
         return (
             None  # most that move are seen elsewhere: what is not is rare, so ask for it more often
         )
-    words = f"{_is(thing)} the {thing.label} still on the {last.spot}?"
+    place = _drawn(("there", f"on the {last.spot}"), rng)
+    words = f"{_is(thing)} the {thing.label} still {place}?"
     return Question(Asked.STILL, words, thing.label, Right(is_yes=is_there))
 
 
@@ -170,7 +171,9 @@ def _count(life: Life, rng: Generator) -> Question | None:
     stood = [t for t in life.home.things if t.noun == noun and _is_known_here(life, t)]
     if not stood:
         return None
-    return Question(Asked.COUNT, f"how many {noun}s are there?", noun, Right(value=len(stood)))
+    return Question(
+        Asked.COUNT, f"how many {_plural(noun)} are there?", noun, Right(value=len(stood))
+    )
 
 
 def _changed(life: Life, rng: Generator) -> Question | None:
@@ -267,10 +270,12 @@ def _happened(life: Life, rng: Generator) -> Question | None:
 def _nothing(life: Life, rng: Generator) -> Question | None:
     """Ask for what nobody has; `life` does not matter."""
     del life
-    forms = ("where did I last see the {}?", "when did you last see the {}?", "how many {}s are there?",
+    forms = ("where did I last see the {}?", "when did you last see the {}?", "how many {} are there?",
              "what was I told about the {}?", "who told me about the {}?")  # fmt: skip
     thing = _drawn(ABSENT, rng)
-    return Question(Asked.NOTHING, _drawn(forms, rng).format(thing), thing, None)
+    form = _drawn(forms, rng)
+    words = form.format(_plural(thing) if "many" in form else thing)
+    return Question(Asked.NOTHING, words, thing, None)
 
 
 _DRAW: dict[Asked, Callable[[Life, Generator], Question | None]] = {
@@ -354,6 +359,10 @@ def _draw_stamp(life: Life, rng: Generator) -> int:
     """Draw a whole minute of the robot's waking hours."""
     day_ns = int(rng.integers(life.world.start_ns // DAY_NS, life.end_ns // DAY_NS + 1)) * DAY_NS
     return day_ns + int(rng.uniform(8, 22) * 60) * MINUTE_NS
+
+
+def _plural(noun: str) -> str:
+    return f"{noun}{'es' if noun.endswith(('sh', 'x')) else 's'}"
 
 
 def _is(thing: Thing) -> str:

@@ -12,10 +12,24 @@ from robomem.types import EventKind
 from robomem_sim.lives.depth import Boxes, box_around
 from robomem_sim.lives.home import HALL, THING_M, Room, Spot, Thing, Vector
 from robomem_sim.lives.moments import T_BASE_CAM, Look, Moment, Seen, Words, base_at, in_view
-from robomem_sim.lives.phrases import caption_of_activity, caption_of_move, caption_of_things
+from robomem_sim.lives.phrases import (
+    GUESTS_CAME,
+    caption_of_activity,
+    caption_of_move,
+    caption_of_things,
+)
 from robomem_sim.lives.talk import TASKS, Talk, draw_deed
 from robomem_sim.lives.truth import Deed, Glimpse, Segment, Told
-from robomem_sim.lives.world import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Activity, Stay, World
+from robomem_sim.lives.world import (
+    DAY_NS,
+    HOUR_NS,
+    MINUTE_NS,
+    SECOND_NS,
+    VISIT,
+    Activity,
+    Stay,
+    World,
+)
 
 Found = TypeVar("Found")
 
@@ -74,6 +88,7 @@ class Robot:
         self._moves = world.moves()
         self._move_stamps = [after.since_ns for _, after in self._moves]
         self._now_ns = world.start_ns
+        self._greeted_ns = world.start_ns
         self._room = self._home.room(HALL)
         self._T_map_base: Pose = base_at(*self._room.centre_map, 0.0)
         self.log = Log()
@@ -154,6 +169,7 @@ class Robot:
         stay_ns = int(self._rng.uniform(*COMPANY_MIN) * MINUTE_NS)
         end_ns = min(start_ns + stay_ns, activity.end_ns, until_ns)
         tells_ns = start_ns + int(self._rng.random() * (end_ns - start_ns) / TELLS)
+        self._greet_guests(activity)
         look_ns = self._now_ns
         while self._now_ns < end_ns:
             self._report_moves()
@@ -166,6 +182,12 @@ class Robot:
                 tells_ns = end_ns
             self._wait(self._senses.caption_every_s)
         self._end(f"{activity.person} {activity.doing}", "company", start_ns)
+
+    def _greet_guests(self, activity: Activity) -> None:
+        """Say that guests came, when the robot notices these for the first time."""
+        if activity.doing == VISIT[0] and activity.start_ns > self._greeted_ns:
+            self._greeted_ns = activity.start_ns
+            self._say(f"{GUESTS_CAME} to visit {activity.person}")
 
     def _report_moves(self) -> None:
         """Say what was carried to or from here since the last caption, and is witnessed by that."""
