@@ -219,8 +219,6 @@ def _said(hit: Hit, question: Question) -> Said:
         names.add(hit.entity.label)
     elif hit.event is not None and hit.event.label is not None:
         names.add(hit.event.label)
-    elif hit.room is not None:
-        names.add(hit.room)
     return Said(evidence.stamp_ns, evidence.p_map, evidence.text, frozenset(names))
 
 
