@@ -16,7 +16,9 @@ def cut():
     return WordPiece()
 
 
-@pytest.mark.parametrize(("text", "expected"), zip(GOLDEN["texts"], GOLDEN["ids"], strict=True))
+@pytest.mark.parametrize(
+    ("text", "expected"), list(zip(GOLDEN["texts"], GOLDEN["ids"], strict=True))
+)
 def test_pieces_are_those_of_another_implementation(cut, text, expected):
     ids, mask = cut([text], most=GOLDEN["most"])
 
