@@ -191,6 +191,8 @@ def test_a_question_about_nothing_is_refused(facts):
         facts.about("?")
     with pytest.raises(QueryError):
         facts.ask("a", limit=0)
+    with pytest.raises(QueryError):
+        facts.ask(relation=" ")
 
 
 def test_words_of_sql_are_words(facts):
@@ -611,6 +613,21 @@ def test_what_is_related_follows_every_change(facts):
 
     assert said(f.fact for f in facts.related("mug")) == ["mug is in hall"]
     assert said(f.fact for f in facts.related("mug", as_of_ns=1)) == ["mug is in kitchen"]
+
+
+def test_what_was_undone_is_related_to_nothing(memory, facts):
+    def learn_and_fail():
+        with facts.at_once():
+            facts.learn("mug", "is in", "kitchen", stamp_ns=1)
+            assert facts.related("mug")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn_and_fail()
+    facts.learn("cup", "is in", "hall", stamp_ns=1)
+
+    assert facts.related("mug") == []
+    assert said(f.fact for f in facts.related("cup")) == ["cup is in hall"]
 
 
 # ---- kept and forgotten ---------------------------------------------------------------------------

@@ -34,6 +34,7 @@ class KnownFacts:
         self._truths = Truths(self._records, self._names, self._relations)
         self._reader = Reader(self._records, self._names)
         self._graphs = FactGraphs(self._records)
+        access.on_rollback(self._graphs.clear)
 
     def about(
         self,
@@ -192,7 +193,10 @@ class KnownFacts:
         ids = [None if row is None else row.name_id for row in (one, other)]
         if relation is None:
             return Pattern(ids[0], None, ids[1])
-        written = self._relations.find(relation)
+        try:
+            written = self._relations.find(relation)
+        except DataError as err:
+            raise QueryError(str(err)) from err
         if written.is_swapped:
             ids.reverse()
         return Pattern(ids[0], written.relation, ids[1])

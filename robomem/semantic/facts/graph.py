@@ -92,6 +92,10 @@ class FactGraphs:
         self._revision = -1
         self._graph: FactGraph | None = None
 
+    def clear(self) -> None:
+        """Forget the graph: what it was made of never was."""
+        self._graph = None
+
     def at(self, as_of_ns: int) -> FactGraph:
         """Return the graph of what holds at an instant."""
         revision = self._records.counter(REVISION)
