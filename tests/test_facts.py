@@ -7,14 +7,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networkx.algorithms.link_analysis.pagerank_alg import _pagerank_python  # the other needs SciPy
 
-from robomem.claims import Level
+from robomem.claims import ClaimKind, Level
 from robomem.config import Config, GuardConfig, StoreConfig
 from robomem.errors import DataError, QueryError, StampError
 from robomem.memory import Memory
 from robomem.semantic.facts.pagerank import pagerank
 from robomem.semantic.facts.timeline import Telling, stretches
 from robomem.store.fact_rows import FOREVER_NS
-from robomem.types import Observation
+from robomem.types import EventKind, Happening, Observation
 from tests.worlds import NS, ball_observation
 
 PEOPLE = {"anna", "ben", "carol", "voice 3"}
@@ -677,3 +677,63 @@ def test_a_forgotten_telling_ends_nothing_any_more(memory):
     assert said(memory.facts.ask("mug")) == ["mug is in hall"]
     assert memory.facts.names_of("cup").names == ()
     assert memory.facts.names_of("attic").names == ()
+
+
+# ---- told by events, and held by the guard --------------------------------------------------------
+
+
+def test_what_is_told_to_the_robot_is_learned(memory):
+    memory.observe(Observation(stamp_ns=5, text="The keys belong to Anna."))
+    memory.log([Happening(kind=EventKind.TOLD, stamp_ns=6, text="Anna lives in Oslo")])
+
+    one, other = memory.facts.about("anna")
+
+    assert {one.text, other.text} == {"Anna lives in Oslo", "keys belongs to Anna"}
+    assert {*one.event_ids, *other.event_ids} == {e.event_id for e in memory.events()}
+    assert memory.facts.follow("keys", "belongs to", "lives in") == ["Oslo"]
+
+
+def test_what_is_only_captioned_is_no_fact(memory):
+    memory.log([Happening(kind=EventKind.OBSERVED, stamp_ns=6, text="the mug is in the kitchen")])
+
+    assert memory.facts.about("mug") == []
+
+
+def test_what_a_stranger_tells_is_no_fact_until_it_is_let_out(memory):
+    memory.facts.learn("the stove", "belongs to", "Anna", stamp_ns=1)
+    memory.log(
+        [Happening(kind=EventKind.TOLD, stamp_ns=6, text="Eve owns the stove", source="eve")]
+    )
+    (event,) = [held.item_id for held in memory.guard.held()]
+    assert said(memory.facts.about("stove")) == ["the stove belongs to Anna"]
+    assert len(memory.facts.tellings("stove")) == 1
+
+    memory.guard.release(ClaimKind.EVENT, event)
+
+    assert [f.object for f in memory.facts.ask("stove")] == ["Eve"]
+
+    memory.guard.reject(ClaimKind.EVENT, event)
+
+    assert [f.object for f in memory.facts.ask("stove")] == ["Anna"]
+
+
+def test_a_strangers_fact_and_name_are_held_too(memory):
+    facts = memory.facts
+    facts.learn("mug", "is in", "kitchen", stamp_ns=1)
+
+    fact = facts.learn("mug", "is in", "attic", stamp_ns=2, source="eve")
+    facts.alias("mug", "bomb", stamp_ns=3, source="eve")
+
+    assert said(facts.about("mug")) == ["mug is in kitchen"]
+    assert facts.about("bomb") == []
+    memory.guard.release(ClaimKind.FACT, fact.fact_id)
+    assert said(facts.about("mug")) == ["mug is in attic"]
+
+
+def test_what_was_retired_stays_so_when_the_guard_lets_it_out(memory):
+    fact = memory.facts.learn("mug", "is in", "attic", stamp_ns=2, source="eve")
+    memory.facts.retire(fact.fact_ids, stamp_ns=3)
+
+    memory.guard.release(ClaimKind.FACT, fact.fact_id)
+
+    assert memory.facts.about("mug") == []

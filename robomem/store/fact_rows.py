@@ -38,6 +38,7 @@ class FactRow:
         learned_at_ns: When it was told.
         retired_at_ns: When it turned out that it should not have been believed.
         event_id: The event that it was told by.
+        is_held: Whether the guard holds it, so that nothing follows from it.
     """
 
     fact_id: int
@@ -52,6 +53,7 @@ class FactRow:
     source: str
     confidence: float
     event_id: int | None
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class AliasRow:
     retired_at_ns: int
     source: str
     event_id: int | None
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -311,6 +311,11 @@ class Records:
         sql = "SELECT item_id FROM claim WHERE kind = ? AND ruling != ?"
         return {item_id for (item_id,) in self._db.execute(sql, (kind, Ruling.ADMIT))}
 
+    def is_held(self, kind: ClaimKind, item_id: int) -> bool:
+        """Tell whether a memory is in quarantine."""
+        claim = self.claims.get(kind, item_id)
+        return claim is not None and claim.ruling is not Ruling.ADMIT
+
     def drop_claims(self, kind: ClaimKind, item_ids: Iterable[int]) -> None:
         """Forget that memories were claimed, and what they taught."""
         for item_id in item_ids:

@@ -109,13 +109,15 @@ class KnownFacts:
         relation: str | None = None,
         object: str | None = None,
     ) -> list[Fact]:
-        """Return what was told, each time for itself as it was told, also what was retired since."""
+        """Return what was told, each time for itself as it was told, also what was retired since; not what is held."""
         with self._access.reading():
             pattern = self._pattern(subject, relation, object)
             if pattern is None:
                 return []
             where, values = pattern.where(self._ids_of)
-            return self._reader.told(self._records.facts.select(where, *values))
+            return self._reader.told(
+                self._records.facts.select(f"{where} AND NOT is_held", *values)
+            )
 
     def follow(
         self,

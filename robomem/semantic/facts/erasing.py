@@ -34,18 +34,10 @@ def erase(truths: Truths, *, entity_ids: Iterable[int], event_ids: Iterable[int]
     if linked:
         for alias_id in said:
             records.aliases.delete("alias_id = ?", alias_id)
-        _separate(truths, linked)
+        truths.rename(linked)
     _drop_unused(
         records, {*own, *linked, *(i for r in told.values() for i in (r.subject_id, r.object_id))}
     )
-
-
-def _separate(truths: Truths, name_ids: set[int]) -> None:
-    """Give names that were one the roots that the aliases left lead to."""
-    old_roots = {row.root_id for row in truths.names.rows(name_ids).values()}
-    ids = [row.name_id for root_id in old_roots for row in truths.names.members(root_id)]
-    truths.names.unite(ids)
-    truths.regroup(ids, old_roots=old_roots)
 
 
 def _drop_unused(records: Records, name_ids: Iterable[int]) -> None:

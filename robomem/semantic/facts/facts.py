@@ -101,10 +101,9 @@ class Facts(KnownFacts):
                 event_id=self._checked_event(event_id),
             )
             statement = Statement(
-                subject, row.relation, object, is_denied, is_functional=written.is_functional
+                one.name, row.relation, other.name, is_denied, is_functional=written.is_functional
             )
-            if not self._is_believed(row, row.fact_id, ClaimKind.FACT, statement):
-                row = replace(row, retired_at_ns=stamp_ns)
+            row = replace(row, is_held=self._is_held(row, ClaimKind.FACT, row.fact_id, statement))
             self._records.facts.save(row)
             self._truths.refresh([row])
             return self._reader.told([row])[0]
@@ -187,13 +186,8 @@ class Facts(KnownFacts):
                 _checked_source(source), self._checked_event(event_id),
             )  # fmt: skip
             statement = Statement(name, "called", other, is_functional=False)
-            if not self._is_believed(row, alias_id, ClaimKind.ALIAS, statement):
-                self._records.aliases.save(replace(row, retired_at_ns=stamp_ns))
-                return
-            self._records.aliases.save(row)
-            ids = one.name_id, two.name_id
-            self._names.unite(ids)
-            self._truths.regroup(ids, old_roots={one.root_id, two.root_id})
+            is_held = self._is_held(row, ClaimKind.ALIAS, alias_id, statement)
+            self._keep_alias(replace(row, is_held=is_held))
 
     def part(self, name: str, other: str, *, stamp_ns: int) -> bool:
         """Say that two names do not mean the same after all; False where nobody had said so of these two."""
@@ -202,9 +196,10 @@ class Facts(KnownFacts):
             one, two = self._names.find(name), self._names.find(other)
             if one is None or two is None:
                 return False
-            is_undone = self._names.retire_aliases(one, two, stamp_ns=stamp_ns) > 0
-            self._truths.regroup([one.name_id, two.name_id], old_roots={one.root_id, two.root_id})
-            return is_undone
+            undone = self._names.aliases(one, two)
+            for alias in undone:
+                self._keep_alias(replace(alias, retired_at_ns=stamp_ns))
+            return bool(undone)
 
     def bind(
         self,
@@ -287,35 +282,32 @@ class Facts(KnownFacts):
     def judged(self, kind: ClaimKind, item_id: int) -> None:
         """Believe what the guard let out, and no longer what it holds: a fact, a name, or all that an event told."""
         column = {ClaimKind.FACT: "fact_id", ClaimKind.ALIAS: "alias_id"}.get(kind, "event_id")
-        is_held = item_id in self._records.held_ids(kind)
+        is_held = self._records.is_held(kind, item_id)
         with self._access.writing():
             if kind is not ClaimKind.ALIAS:
-                rows = [
-                    replace(row, retired_at_ns=row.learned_at_ns if is_held else FOREVER_NS)
-                    for row in self._records.facts.select(f"{column} = ?", item_id)
-                ]
-                for row in rows:
-                    self._records.facts.save(row)
-                self._truths.refresh(rows)
+                told = self._records.facts.select(f"{column} = ?", item_id)
+                for row in told:
+                    self._records.facts.save(replace(row, is_held=is_held))
+                self._truths.refresh(told)
             if kind is not ClaimKind.FACT:
                 for alias in self._records.aliases.select(f"{column} = ?", item_id):
-                    self._believe_alias(alias, is_held=is_held)
+                    self._keep_alias(replace(alias, is_held=is_held))
 
-    def _believe_alias(self, alias: AliasRow, *, is_held: bool) -> None:
-        retired_ns = alias.learned_at_ns if is_held else FOREVER_NS
-        ids = alias.name_id, alias.other_id
-        old_roots = {row.root_id for row in self._names.rows(ids).values()}
-        self._records.aliases.save(replace(alias, retired_at_ns=retired_ns))
-        members = [row.name_id for root in old_roots for row in self._names.members(root)]
-        self._names.unite(members)
-        self._truths.regroup(members, old_roots=old_roots)
+    def erase(self, *, entity_ids: Iterable[int], event_ids: Iterable[int]) -> None:
+        """Delete what was told of things, under every name they have, and by events; see `Memory.forget`."""
+        with self._access.writing():
+            erase(self._truths, entity_ids=entity_ids, event_ids=event_ids)
 
-    def _is_believed(
-        self, row: FactRow | AliasRow, item_id: int, kind: ClaimKind, statement: Statement
+    def _keep_alias(self, alias: AliasRow) -> None:
+        self._records.aliases.save(alias)
+        self._truths.rename([alias.name_id, alias.other_id])
+
+    def _is_held(
+        self, row: FactRow | AliasRow, kind: ClaimKind, item_id: int, statement: Statement
     ) -> bool:
-        """Ask the guard; what an event told is believed as the event is."""
+        """Ask the guard; what an event told is held as the event is."""
         if row.event_id is not None:
-            return row.event_id not in self._records.held_ids(ClaimKind.EVENT)
+            return self._records.is_held(ClaimKind.EVENT, row.event_id)
         word = "is not" if statement.is_negated else ""
         said = statement.subject, word, statement.relation, statement.value
         claim = Claim(
@@ -326,12 +318,7 @@ class Facts(KnownFacts):
             about_ns=row.valid_from_ns if isinstance(row, FactRow) else None,
             statement=statement,
         )
-        return bool(self._admit(claim, item_id))
-
-    def erase(self, *, entity_ids: Iterable[int], event_ids: Iterable[int]) -> None:
-        """Delete what was told of things, under every name they have, and by events; see `Memory.forget`."""
-        with self._access.writing():
-            erase(self._truths, entity_ids=entity_ids, event_ids=event_ids)
+        return not self._admit(claim, item_id)
 
     def _checked_event(self, event_id: int | None) -> int | None:
         if event_id is not None and self._records.events.get(event_id) is None:

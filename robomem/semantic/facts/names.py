@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from robomem.errors import DataError
-from robomem.store.fact_rows import FOREVER_NS, NameRow, NameWordRow
+from robomem.store.fact_rows import FOREVER_NS, AliasRow, NameRow, NameWordRow
 from robomem.store.records import Records
 
 MAX_LENGTH = 200
@@ -70,7 +70,8 @@ class Names:
         while edge:
             here = edge.pop()
             for alias in self.records.aliases.select(
-                "(name_id = ? OR other_id = ?) AND learned_at_ns <= ? AND retired_at_ns > ?",
+                "(name_id = ? OR other_id = ?) AND learned_at_ns <= ? AND retired_at_ns > ? "
+                "AND NOT is_held",
                 here,
                 here,
                 known_at_ns,
@@ -81,16 +82,12 @@ class Names:
                 edge += new
         return sorted(seen)
 
-    def retire_aliases(self, one: NameRow, other: NameRow, *, stamp_ns: int) -> int:
-        """Say that two names do not mean the same after all; returns how many tellings are undone."""
+    def aliases(self, one: NameRow, other: NameRow) -> list[AliasRow]:
+        """Return the tellings believed in now that two names mean the same."""
         ids = one.name_id, other.name_id
-        undone = self.records.aliases.select(
+        return self.records.aliases.select(
             "name_id IN (?, ?) AND other_id IN (?, ?) AND retired_at_ns = ?", *ids, *ids, FOREVER_NS
         )
-        for alias in undone:
-            self.records.aliases.save(replace(alias, retired_at_ns=stamp_ns))
-        self.unite(ids)
-        return len(undone)
 
     def unite(self, name_ids: Iterable[int]) -> None:
         """Give names the root that their aliases lead to now, and all that hang together with them."""

@@ -75,11 +75,12 @@ class Truths:
         """Make anew what follows from tellings that changed."""
         self.settle(self.groups(rows))
 
-    def regroup(self, name_ids: Iterable[int], *, old_roots: Iterable[int]) -> None:
-        """Make anew what follows from all that was told of names that have another meaning now."""
-        old, new = list(old_roots), {row.root_id for row in self.names.rows(name_ids).values()}
+    def rename(self, name_ids: Iterable[int]) -> None:
+        """Follow aliases of names that changed: what they mean now, and all that was told of them."""
+        old = list({row.root_id for row in self.names.rows(name_ids).values()})
+        ids = [row.name_id for root_id in old for row in self.names.members(root_id)]
+        self.names.unite(ids)
         self.drop(f"subject_id IN ({marks(old)}) OR object_id IN ({marks(old)})", *old, *old)
-        ids = [row.name_id for root_id in new for row in self.names.members(root_id)]
         told = self.records.facts.select(
             f"subject_id IN ({marks(ids)}) OR object_id IN ({marks(ids)})", *ids, *ids
         )
@@ -163,7 +164,9 @@ class Truths:
 
     def _then(self, pattern: Pattern, known_at_ns: int) -> list[TruthRow]:
         where, values = pattern.where(lambda name_id: self.names.meaning(name_id, known_at_ns))
-        told = self.records.facts.select(f"{where} AND learned_at_ns <= ?", *values, known_at_ns)
+        told = self.records.facts.select(
+            f"{where} AND learned_at_ns <= ? AND NOT is_held", *values, known_at_ns
+        )
         groups = self.groups(told, known_at_ns=known_at_ns)
         rows = [row for group in groups for row in self.derive(group, known_at_ns=known_at_ns)]
         if pattern.object_id is None:
@@ -179,7 +182,7 @@ class Truths:
             objects = self._members(group.object_id, known_at_ns)
             where += f" AND object_id IN ({marks(objects)})"
         return self.records.facts.select(
-            f"{where} AND learned_at_ns <= ? AND retired_at_ns > ?",
+            f"{where} AND learned_at_ns <= ? AND retired_at_ns > ? AND NOT is_held",
             *values,
             group.relation,
             *objects,
