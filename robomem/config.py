@@ -168,17 +168,17 @@ class SegmentConfig(_Section):
     """An event is predicted from so many before it."""
     min_modularity: float = Field(default=0.03, ge=0, le=0.5)
     """A boundary where modularity is below this is none."""
-    min_events: PositiveInt = 4
+    min_events: PositiveInt = 3
     """An episode has at least so many events, the last one excepted,"""
-    max_events: PositiveInt = 64
+    max_events: PositiveInt = 128
     """and at most so many."""
     place_m: PositiveFloat = 3.0
     """So far away is another place,"""
-    place_weight: float = Field(default=0.5, ge=0, le=10)
+    place_weight: float = Field(default=0.35, ge=0, le=10)
     """which counts so much, where another content counts 1."""
     gap_s: PositiveFloat = 300.0
     """So long after is another time,"""
-    gap_weight: float = Field(default=0.5, ge=0, le=10)
+    gap_weight: float = Field(default=0.15, ge=0, le=10)
     kind_weight: float = Field(default=0.1, ge=0, le=10)
     """And an event of a kind that the few before it do not have."""
     chunk_segments: int = Field(default=8, ge=2, le=256)

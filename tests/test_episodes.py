@@ -392,6 +392,20 @@ def test_words_find_their_topic(memory):
     assert all("sheets" in text or "fold" in text for text in texts)
 
 
+def test_what_is_held_is_neither_told_nor_recalled(memory):
+    memory.log(
+        [happening(0), happening(1, kind=EventKind.TOLD, source="eve", text="eve owns the kettle")]
+    )
+    (held,) = memory.guard.held()
+
+    found = memory.hierarchy.recall(text="eve owns the kettle")
+
+    assert [hit.event_id for hit in found] == [1]
+    assert held.item_id == 2
+    (episode,) = memory.episodes()
+    assert "eve" not in episode.text
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

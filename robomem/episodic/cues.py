@@ -7,46 +7,72 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robomem.checks import checked_embedding
+from robomem.claims import ClaimKind
 from robomem.episodic.search import Cues, ScoredEvent
-from robomem.episodic.segments import Beat
 from robomem.episodic.words import hashed_words
 from robomem.errors import DataError, QueryError
+from robomem.store.embeddings import unpack
 from robomem.store.episode_rows import EpisodeRow
 from robomem.store.records import Records
+
+Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cue:
     """A meaning, (D,), or words, (B,), of unit length."""
 
-    vector: NDArray[np.float32]
+    vector: Vector
     is_meaning: bool
 
     def best(self, rows: Sequence[EpisodeRow], count: int) -> list[EpisodeRow]:
         """Return the episodes whose mean fits best; what has none is left out. Ties: the later."""
-        sums = [row.meaning if self.is_meaning else row.words for row in rows]
-        fits = [
-            -1.0 if values is None else self._cosine(np.frombuffer(values, "<f4"))
-            for values in sums
+        sums = [
+            (row, np.frombuffer(values, "<f4"))
+            for row in rows
+            if (values := row.meaning if self.is_meaning else row.words) is not None
         ]
-        order = sorted(range(len(rows)), key=lambda i: (-fits[i], -rows[i].episode_id))
-        return [rows[i] for i in order if sums[i] is not None][:count]
+        cosines = self._cosines([vector for _, vector in sums])
+        order = np.lexsort((np.array([-row.episode_id for row, _ in sums]), -cosines))
+        return [sums[i][0] for i in order[:count]]
 
-    def ranked(self, beats: Sequence[Beat]) -> list[ScoredEvent]:
-        """Return the events that can be compared, best first; the score is (1 + cosine) / 2. Ties: the newer."""
-        found = []
-        for beat in beats:
-            vector = beat.embedding if self.is_meaning else beat.words
-            if vector is not None:
-                score = (1 + self._cosine(vector)) / 2
-                cues = Cues(similarity=score) if self.is_meaning else Cues(text=score)
-                found.append((-score, -beat.stamp_ns, beat.event_id, cues))
-        found.sort(key=lambda hit: hit[:3])
-        return [ScoredEvent(event_id, -score, cues) for score, _, event_id, cues in found]
+    def ranked(self, records: Records, spans: Sequence[tuple[int, int]]) -> list[ScoredEvent]:
+        """Return the events of spans of ids that can be compared, best first. Ties: the last logged.
 
-    def _cosine(self, vector: NDArray[np.float32]) -> float:
-        norm = float(np.sqrt(vector @ vector))
-        return float(vector @ self.vector) / norm if norm else 0.0
+        The score is (1 + cosine) / 2, that of `EventSearch`.
+        """
+        held_ids = records.held_ids(ClaimKind.EVENT)
+        found = [
+            (event_id, vector)
+            for span in spans
+            for event_id, vector in self._vectors(records, *span)
+            if event_id not in held_ids
+        ]
+        scores = (1 + self._cosines([vector for _, vector in found])) / 2
+        order = np.lexsort((np.array([-event_id for event_id, _ in found]), -scores))
+        return [
+            ScoredEvent(found[i][0], score, self._cues(score))
+            for i, score in zip(order.tolist(), scores[order].tolist(), strict=True)
+        ]
+
+    def _vectors(self, records: Records, first_id: int, last_id: int) -> list[tuple[int, Vector]]:
+        between = "event_id BETWEEN ? AND ?"
+        if self.is_meaning:
+            return [
+                (row.event_id, unpack(row.vector))
+                for row in records.embeddings.select(between, first_id, last_id)
+            ]
+        rows = records.events.select(between, first_id, last_id)
+        return [(row.event_id, hashed_words(row.text)) for row in rows]
+
+    def _cosines(self, vectors: Sequence[Vector]) -> NDArray[np.float64]:
+        matrix = np.array(vectors, np.float32).reshape(-1, len(self.vector))
+        norms = np.linalg.norm(matrix, axis=1)
+        cosines = matrix @ self.vector / np.where(norms > 0, norms, 1)
+        return np.asarray(cosines, np.float64)
+
+    def _cues(self, score: float) -> Cues:
+        return Cues(similarity=score) if self.is_meaning else Cues(text=score)
 
 
 def cue_of(records: Records, *, text: str | None, embedding: ArrayLike | None) -> Cue:

@@ -141,12 +141,22 @@ def resumed(records: Records, config: SegmentConfig) -> Segmenter:
     if tail is None:
         return Segmenter(config)
     before = beats_up_to(records, tail.last_event_id, limit=config.lookback_events)
-    first = tail.open_from if tail.settling_from is None else tail.settling_from
+    first = _first_of(tail)
     if before and before[0].event_id > first:
         before = [*beats_between(records, first, before[0].event_id - 1), *before]
     return Segmenter.resumed(
         before, settling_from=tail.settling_from, open_from=tail.open_from, config=config
     )
+
+
+def unclosed_span(records: Records) -> list[tuple[int, int]]:
+    """Return the first and the last event of the segments that are not final, where there are any."""
+    tail = records.tails.get(TAIL_ID)
+    return [] if tail is None else [(_first_of(tail), tail.last_event_id)]
+
+
+def _first_of(tail: TailRow) -> int:
+    return tail.open_from if tail.settling_from is None else tail.settling_from
 
 
 def _tail(segmenter: Segmenter, last_event_id: int) -> TailRow:

@@ -7,6 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from robomem.claims import ClaimKind
 from robomem.episodic.chunks import Gist
 from robomem.episodic.events import events_of
 from robomem.store.episode_rows import EpisodeRow
@@ -71,7 +72,9 @@ def episode_of(
     records: Records, level: EpisodeLevel, gist: Gist, *, row: EpisodeRow | None = None
 ) -> Episode:
     """Return an episode; there is no row of it where it is not closed."""
-    rows = (records.events.get(event_id) for _, event_id in gist.central)
+    held_ids = records.held_ids(ClaimKind.EVENT)
+    shown = [event_id for _, event_id in gist.central if event_id not in held_ids]
+    rows = (records.events.get(event_id) for event_id in shown)
     central = tuple(events_of(records, [row for row in rows if row is not None]))
     norm = 0.0 if gist.meaning is None else float(np.linalg.norm(gist.meaning))
     return Episode(

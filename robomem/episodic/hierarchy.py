@@ -6,10 +6,9 @@ from operator import add
 from numpy.typing import ArrayLike
 
 from robomem.config import SegmentConfig
-from robomem.episodic.beats import beats_between
 from robomem.episodic.chunks import CHUNK, Gist, gist_of_beats, gist_of_row
 from robomem.episodic.cues import cue_of
-from robomem.episodic.episode_writer import EpisodeWriter, resumed
+from robomem.episodic.episode_writer import EpisodeWriter, resumed, unclosed_span
 from robomem.episodic.episodes import LEVELS, Episode, EpisodeLevel, episode_of
 from robomem.episodic.search import ScoredEvent
 from robomem.errors import QueryError
@@ -101,11 +100,8 @@ class Hierarchy:
                 ],
                 breadth,
             )
-            segmenter = resumed(records, self._config)
-            beats = [*segmenter.settling, *segmenter.open]
-            for row in segments:
-                beats += beats_between(records, row.first_event_id, row.last_event_id)
-            return cue.ranked(beats)[:limit]
+            spans = [(row.first_event_id, row.last_event_id) for row in segments]
+            return cue.ranked(records, [*unclosed_span(records), *spans])[:limit]
 
     def _unclosed(self, records: Records, level: int) -> list[Gist]:
         segmenter = resumed(records, self._config)

@@ -10,6 +10,7 @@ A language model's surprise is -log p of a token. Here it is the error of predic
 before it: a sum of terms in [0, 1] for what happens, where, when and of what kind, see `surprise`.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -148,8 +149,8 @@ def is_surprising(s: float, window: Sequence[float], *, gamma: float) -> bool:
     if n < MIN_SURPRISES:
         return False
     mean = sum(window) / n
-    deviation = (sum((other - mean) ** 2 for other in window) / n) ** 0.5
-    return bool(s > mean + gamma * deviation + MIN_RISE)
+    deviation = math.dist(window, [mean] * n) / math.sqrt(n)
+    return s > mean + gamma * deviation + MIN_RISE
 
 
 def refine(
@@ -201,11 +202,12 @@ def split_modularities(affinity: Array) -> Array:
 def affinities(beats: Sequence[Beat], config: SegmentConfig) -> Array:
     """Return how well beats go together, (n, n) in [0, 1]: one less their share of the terms of `surprise`."""
     stamps_s = np.array([beat.stamp_ns - beats[0].stamp_ns for beat in beats]) / 1e9
-    kinds = np.array([beat.kind for beat in beats])
     apart = 1 - np.clip(_cosines(beats), 0, 1)
     apart += config.place_weight * _places_apart(beats, config)
-    apart += config.gap_weight * _fadings(np.abs(stamps_s[:, None] - stamps_s[None]) / config.gap_s)
-    apart += config.kind_weight * (kinds[:, None] != kinds[None])
+    apart += config.gap_weight * _fadings(
+        np.abs(np.subtract.outer(stamps_s, stamps_s)) / config.gap_s
+    )
+    apart += config.kind_weight * _differ([beat.kind for beat in beats])
     whole = 1 + config.gap_weight + config.place_weight + config.kind_weight
     affinity = 1 - apart / whole
     np.fill_diagonal(affinity, 0)
@@ -213,13 +215,22 @@ def affinities(beats: Sequence[Beat], config: SegmentConfig) -> Array:
 
 
 def _places_apart(beats: Sequence[Beat], config: SegmentConfig) -> Array:
+    rooms = [beat.room for beat in beats]
+    differ = _differ(rooms)
+    if None not in rooms:
+        return differ
     places = np.array([np.full(3, np.nan) if b.p_map is None else b.p_map for b in beats])
     distance_m = np.linalg.norm(places[:, None] - places[None], axis=-1)
     apart = np.nan_to_num(_fadings(distance_m / config.place_m))
-    rooms = np.array([beat.room or "" for beat in beats])
-    has_room = rooms != ""
-    are_known = has_room[:, None] & has_room[None]
-    return np.where(are_known, rooms[:, None] != rooms[None], apart)
+    has_room = np.array([room is not None for room in rooms])
+    return np.asarray(np.where(np.logical_and.outer(has_room, has_room), differ, apart))
+
+
+def _differ(names: Sequence[str | None]) -> Array:
+    """Return 1 for each pair of names that differ, 0 for those that do not, (n, n)."""
+    codes = {name: code for code, name in enumerate(dict.fromkeys(names))}
+    coded = np.array([codes[name] for name in names])
+    return np.asarray(np.not_equal.outer(coded, coded), np.float64)
 
 
 def _content_error(beat: Beat, context: Sequence[Beat]) -> float:
@@ -234,7 +245,7 @@ def _place_error(beat: Beat, context: Sequence[Beat], config: SegmentConfig) -> 
         if beat.room is not None and last.room is not None:
             return float(beat.room != last.room)
         if beat.p_map is not None and last.p_map is not None:
-            distance_m = float(np.sqrt(((beat.p_map - last.p_map) ** 2).sum()))
+            distance_m = math.dist(beat.p_map, last.p_map)
             return _fading(distance_m / config.place_m)
     return 0.0
 
@@ -242,7 +253,7 @@ def _place_error(beat: Beat, context: Sequence[Beat], config: SegmentConfig) -> 
 def _error(x: NDArray[np.float32], context: Sequence[NDArray[np.float32]]) -> float:
     """Return 1 - cos of a vector and the mean of others, in [0, 1]; 1 where either is zero."""
     mean = np.add.reduce(context)
-    norm = float(np.sqrt(mean @ mean) * np.sqrt(x @ x))
+    norm = math.sqrt(float(mean @ mean) * float(x @ x))
     return min(1.0, max(0.0, 1 - float(x @ mean) / norm)) if norm > 0 else 1.0
 
 
@@ -260,7 +271,7 @@ def _cosines(beats: Sequence[Beat]) -> Array:
 
 
 def _fading(x: float) -> float:
-    return 1 - float(np.exp(-x))
+    return 1 - math.exp(-x)
 
 
 def _fadings(x: Array) -> Array:
