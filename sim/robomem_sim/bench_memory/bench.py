@@ -10,6 +10,7 @@ from robomem.eval.bench import OnStep, Options, Outcome
 from robomem.eval.columns import markdown
 from robomem.eval.machine import this_machine, versions_of
 from robomem.eval.measure import Steps
+from robomem_sim.bench_memory.episodes import measure_episodes
 from robomem_sim.bench_memory.facts import measure_facts
 from robomem_sim.bench_memory.life import measure_life
 from robomem_sim.bench_memory.pictures import Pictures, check_matplotlib, draw_pictures
@@ -22,7 +23,11 @@ from robomem_sim.bench_memory.report import (
     tables_of,
 )
 
-PARTS = (Part("life", measure_life, 180, 20), Part("facts", measure_facts, 30, 8))
+PARTS = (
+    Part("life", measure_life, 180, 20),
+    Part("facts", measure_facts, 30, 8),
+    Part("episodes", measure_episodes, 60, 25),
+)
 PACKAGES = ("numpy", "faiss-cpu", "onnxruntime")
 DRAWING_S = 20
 
