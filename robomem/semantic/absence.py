@@ -11,14 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.geometry import Depth, Points, Pose, inverse, project, transform
+from robomem.types import Keyframe, Vector
 
 SEEN_THROUGH = 1.0
 # The place is in plain view and the detector is silent: it may have missed the thing, so it takes more.
-UNDETECTED = 0.34
+UNDETECTED = 0.5
 NO_EVIDENCE = 0.0
 # Points of a box to look at, as fractions of its size: an open thing (a table) is empty at its centre.
 BOX_SAMPLES = np.array(list(itertools.product((-0.35, 0.0, 0.35), repeat=3)))
 MIN_THROUGH_FRACTION = 0.75
+# Less is enough where hardly a ray ends in the box: the rest ends on what the thing stood on.
+MIN_THROUGH_EMPTY_FRACTION = 0.5
+MAX_INSIDE_FRACTION = 0.1
+FOOT_FRACTION, FOOT_M = 0.15, 0.03  # of a box, what may be of the thing below it
 MIN_MEASURED_FRACTION = 0.75  # of the points; a place half out of the image may be seen next time
 DEFAULT_SIZE_M = 0.1
 SURE_RANGE_FRACTION = 0.7  # of the farthest sighting: nearer than that the detector should see it
@@ -37,6 +42,15 @@ class Look:
 def is_in_view(look: Look, p_map: Points) -> NDArray[np.bool_]:
     """Tell which points (N, 3) in map lie in the image, (N,): a first, cheap look at many."""
     return _is_inside(look, project(transform(inverse(look.T_map_cam), p_map), look.K))
+
+
+def is_before_camera(p_map: Vector, keyframe: Keyframe, *, within_m: float) -> bool:
+    """Tell whether a point (3,) in map was in the image of a keyframe, hidden or not, and not farther than this."""
+    p_cam = transform(inverse(keyframe.T_map_kf), p_map)
+    if keyframe.K is None or float(np.linalg.norm(p_cam)) > within_m:
+        return False
+    uv_px, middle_px = project(p_cam[None], keyframe.K)[0], keyframe.K[:2, 2]
+    return bool((np.abs(uv_px - middle_px) <= middle_px).all())  # NaN, from behind it, is not
 
 
 def absence_evidence(
@@ -59,11 +73,18 @@ def absence_evidence(
     sizes_m = np.where(np.isnan(sizes_m), DEFAULT_SIZE_M, sizes_m)
     samples = (places[:, None] + BOX_SAMPLES * sizes_m[:, None]).reshape(-1, 3)
     p_cam = transform(inverse(look.T_map_cam), samples)
-    behind_m = (_measure(look, p_cam) - p_cam[:, 2]).reshape(len(places), -1)
+    depths_m = _measure(look, p_cam)
+    behind_m = (depths_m - p_cam[:, 2]).reshape(len(places), -1)
     measured = (~np.isnan(behind_m)).sum(axis=1)
     is_measured = measured >= MIN_MEASURED_FRACTION * len(BOX_SAMPLES)
     through = (behind_m > see_through_m).sum(axis=1)  # NaN is not
-    is_through = through >= MIN_THROUGH_FRACTION * measured
+    with np.errstate(invalid="ignore", divide="ignore"):  # behind the camera nothing is measured
+        ends_map = transform(look.T_map_cam, p_cam * (depths_m / p_cam[:, 2])[:, None])
+    inside = _is_in_box(ends_map.reshape(*behind_m.shape, 3), places, sizes_m).sum(axis=1)
+    is_through = (through >= MIN_THROUGH_FRACTION * measured) | (
+        (through >= MIN_THROUGH_EMPTY_FRACTION * measured)
+        & (inside <= MAX_INSIDE_FRACTION * measured)
+    )
     ranges_m = np.linalg.norm(p_cam.reshape(*behind_m.shape, 3).mean(axis=1), axis=1)
     is_near = ranges_m <= SURE_RANGE_FRACTION * seen_ranges_m
     middle_m = np.full(len(places), -np.inf)
@@ -71,6 +92,14 @@ def absence_evidence(
     is_unhidden = middle_m >= -(sizes_m.max(axis=1) / 2 + see_through_m)
     undetected = np.where(look.has_detector & is_near & is_unhidden, UNDETECTED, NO_EVIDENCE)
     return np.where(is_measured, np.where(is_through, SEEN_THROUGH, undetected), NO_EVIDENCE)
+
+
+def _is_in_box(ends_map: NDArray[np.float64], places: Points, sizes_m: Points) -> NDArray[np.bool_]:
+    """Tell which ends of rays (N, S, 3) lie in the box of their thing, but for its foot, (N, S)."""
+    low, high = places - sizes_m / 2, places + sizes_m / 2
+    low[:, 2] += np.maximum(FOOT_M, FOOT_FRACTION * sizes_m[:, 2])
+    is_inside = (ends_map >= low[:, None]) & (ends_map <= high[:, None])
+    return np.asarray(is_inside.all(axis=2))
 
 
 def _measure(look: Look, p_cam: Points) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ NAME_SHARE = 0.25
 CONFUSION = 0.02
 # and where it does, the place must be right: two things of one size are not nearer to each other.
 CONFUSED_GATE_M = 0.1
+MISNAMED = 8  # so many times in a row, it is no mistake: another thing stands where it stood
 LOOKS_COST = 10.0  # of looks at right angles
 TENTATIVE_COST = 0.5  # what is not believed in yet gives way
 ALONE_COST = 20.0  # less than any pair of one name in the gate, however it looks
@@ -30,11 +31,13 @@ class Candidate:
     """An entity as association sees it.
 
     `p_map` and `size_m` are (3,) metres, `reach_m` is how far from there it may be sighted, `votes` counts
-    its names, `embedding` is (D,) of unit length; `is_here` is False for one that was missing at the last look.
+    its names, `misnamed` how often in a row it was called otherwise, `embedding` is (D,) of unit length;
+    `is_here` is False for one that was missing at the last look.
     """
 
     entity_id: int
     votes: Mapping[str, int]
+    misnamed: int
     p_map: Vector
     reach_m: float
     size_m: Vector | None
@@ -69,6 +72,11 @@ def reach(size_m: Vector | None, gate_m: float) -> float:
     return gate_m if size_m is None else max(gate_m, float(size_m.max()) / 2)
 
 
+def name_share(votes: Mapping[str, int], label: str) -> float:
+    """Return in which part of its sightings an entity was called so."""
+    return votes.get(label, 0) / sum(votes.values())
+
+
 def similarity(a: NDArray[np.float32] | None, b: NDArray[np.float32] | None) -> float | None:
     """Return the cosine of two embeddings (D,), None where they cannot be compared."""
     return None if a is None or b is None or len(a) != len(b) else float(a @ b)
@@ -81,7 +89,7 @@ def _cost(
     alike = similarity(sighting.embedding, candidate.embedding)
     if not candidate.is_here and alike is not None and alike < config.similarity:
         return math.inf  # another thing stands where it stood
-    share = candidate.votes.get(sighting.label, 0) / max(sum(candidate.votes.values()), 1)
+    share = name_share(candidate.votes, sighting.label)
     if share < NAME_SHARE and not _may_be_confused(sighting, candidate, distance_m, alike, config):
         return math.inf
     return (
@@ -100,7 +108,7 @@ def _may_be_confused(
     config: SemanticConfig,
 ) -> bool:
     """Tell whether a sighting by another name can be of an entity: it has its place, its size and its looks."""
-    if alike is not None and alike < config.similarity:
+    if candidate.misnamed >= MISNAMED or (alike is not None and alike < config.similarity):
         return False
     if candidate.size_m is None or sighting.size_m is None:
         return distance_m <= CONFUSED_GATE_M

@@ -16,19 +16,26 @@ from enum import StrEnum
 import numpy as np
 
 from robomem.config import SemanticConfig
-from robomem.semantic.absence import Look, absence_evidence, is_in_view
-from robomem.semantic.association import associate
+from robomem.semantic.absence import (
+    SEEN_THROUGH,
+    SURE_RANGE_FRACTION,
+    Look,
+    absence_evidence,
+    is_before_camera,
+    is_in_view,
+)
+from robomem.semantic.association import NAME_SHARE, associate, name_share
 from robomem.semantic.identity import same_thing
 from robomem.semantic.joining import Joiner, called, hang
 from robomem.semantic.lifting import Sighting, distinct
 from robomem.semantic.roster import Roster
 from robomem.store.records import Records
-from robomem.store.rows import EntityRow, SightingRow
+from robomem.store.rows import EntityRow, SightingRow, keyframe_of
 from robomem.types import EntityState, Keyframe, Vector
 
-FIRST_LOOKS = (
-    5  # embeddings taken of an entity at once; later ones once a keyframe, for they are much alike
-)
+# Embeddings taken of an entity at once; later ones once a keyframe, for they are much alike.
+FIRST_LOOKS = 5
+VAIN_KEYFRAMES = 2  # that had a place in view: so many would have seen what stood there
 
 
 class NewsKind(StrEnum):
@@ -149,6 +156,7 @@ class EntityTracker:
         p_map = p_map + (sighting.p_map - p_map) / n
         existence = min(row.existence + config.log_odds_sighting, config.log_odds_max)
         is_here = existence > 0
+        is_its_name = name_share(self._roster.votes(entity_id), sighting.label) >= NAME_SHARE
         fused = replace(
             called(row, {sighting.label: 1}),
             state=EntityState.PRESENT if is_here else row.state,
@@ -160,6 +168,7 @@ class EntityTracker:
             sightings=row.sightings + 1,
             averaged=averaged + 1,
             astray=astray,
+            misnamed=0 if is_its_name else row.misnamed + 1,
             score_sum=row.score_sum + sighting.score,
             existence=existence,
             seen_range_m=max(row.seen_range_m, sighting.range_m),
@@ -169,9 +178,9 @@ class EntityTracker:
         if not row.is_confirmed:
             return self._confirm(fused, glance.stamp_ns)
         if fused.keyframe_id != row.keyframe_id:  # now and then
-            twin = self._joiner.twin_of(fused)
-            if twin is not None:
-                return [self._unite(fused, twin)]
+            for other in self._joiner.bodies_at(fused):
+                if self._joiner.is_twin(fused, other):
+                    return [self._unite(fused, other)]
         return [News(NewsKind.SIGHTED, fused)]
 
     def _give_birth(self, sighting: Sighting, glance: Glance) -> list[News]:
@@ -192,6 +201,7 @@ class EntityTracker:
             sightings=1,
             averaged=1,
             astray=0,
+            misnamed=0,
             score_sum=sighting.score,
             existence=self._config.log_odds_sighting,
             seen_range_m=sighting.range_m,
@@ -205,16 +215,26 @@ class EntityTracker:
         """Believe in a thing sighted often enough: it is new, or one that was missed, or was a part of another."""
         if row.sightings < self._config.confirm_sightings:
             return []
-        twin = self._joiner.twin_of(row)
-        if twin is not None:
-            return [self._unite(twin, row)]
+        there = self._joiner.bodies_at(row)
+        twins = [other for other in there if self._joiner.is_twin(row, other)]
+        if twins:
+            return [self._unite(twins[0], row)]
         row = replace(row, is_confirmed=True)
         self._save(row)
+        news = [self._moved_or_found(row, stamp_ns)]
+        for other in there:  # where this one stands now, that one does not
+            news += self._miss(
+                self._roster[other.entity_id], SEEN_THROUGH, stamp_ns=stamp_ns, is_sure=True
+            )
+        return news
+
+    def _moved_or_found(self, row: EntityRow, stamp_ns: int) -> News:
+        """Tell whether a thing that was found was missed elsewhere."""
         missed = [r for r in self._others(row) if r.state is not EntityState.PRESENT]
         old = self._same_thing(row, missed)
         if old is not None:
-            return [self._merge(old, row, stamp_ns=stamp_ns)]
-        return [News(NewsKind.FOUND, self._joiner.split_off(row))]
+            return self._merge(old, row, stamp_ns=stamp_ns)
+        return News(NewsKind.FOUND, self._joiner.split_off(row))
 
     def _look_for_missing(self, glance: Glance, *, seen: set[int]) -> list[News]:
         """Weigh what the look says against the things that should be in view, and were not detected."""
@@ -242,10 +262,12 @@ class EntityTracker:
                 news += self._miss(row, against, stamp_ns=glance.stamp_ns)
         return news
 
-    def _miss(self, row: EntityRow, against: float, *, stamp_ns: int) -> list[News]:
-        """Believe less in a thing that a look did not find."""
+    def _miss(
+        self, row: EntityRow, against: float, *, stamp_ns: int, is_sure: bool = False
+    ) -> list[News]:
+        """Believe less in a thing that a look did not find, or no longer in one that cannot be there."""
         config = self._config
-        existence = row.existence + against * config.log_odds_absent
+        existence = 0.0 if is_sure else row.existence + against * config.log_odds_absent
         row = replace(row, existence=max(existence, -config.log_odds_max))
         if existence > 0:
             self._save(row)
@@ -268,12 +290,21 @@ class EntityTracker:
             r
             for r in self._others(row)
             if r.state is EntityState.PRESENT and r.first_seen_ns > row.last_seen_ns
-            if r.is_novel or self._roster.looks(r.entity_id)
+            if r.is_novel
+            or self._roster.looks(r.entity_id)
+            or (r.label == row.label and self._is_new(r, row.last_seen_ns))
         ]
         new = self._same_thing(row, found)
         return (
             News(NewsKind.MISSING, row) if new is None else self._merge(row, new, stamp_ns=stamp_ns)
         )
+
+    def _is_new(self, row: EntityRow, before_ns: int) -> bool:
+        """Tell whether the place of a thing was in view of keyframes until then, near enough to see it, in vain."""
+        p_map, reach_m = self._roster.place(row.entity_id), SURE_RANGE_FRACTION * row.seen_range_m
+        keyframes = self._records.keyframes.select("stamp_ns <= ? AND K IS NOT NULL", before_ns)
+        seen = sum(is_before_camera(p_map, keyframe_of(k), within_m=reach_m) for k in keyframes)
+        return seen >= VAIN_KEYFRAMES
 
     def _others(self, row: EntityRow) -> Iterable[EntityRow]:
         """Return the other confirmed entities."""

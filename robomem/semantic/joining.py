@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from robomem.config import SemanticConfig
 from robomem.geometry import inverse, transform
+from robomem.semantic.association import NAME_SHARE, name_share, similarity
 from robomem.semantic.lifting import is_same_body
 from robomem.semantic.roster import Roster
 from robomem.store.records import Records
@@ -63,18 +64,28 @@ class Joiner:
                     return self._split(whole, part, taken)
         return part
 
-    def twin_of(self, row: EntityRow) -> EntityRow | None:
-        """Return the entity, believed to be there, whose body is that of another one."""
+    def bodies_at(self, row: EntityRow) -> list[EntityRow]:
+        """Return the other entities, believed to be there, that have the place and the size of one."""
         p_map = self._roster.place(row.entity_id)
-        for other_id in self._roster.near([p_map]):
-            other = self._roster[other_id]
-            if other_id == row.entity_id or not other.is_confirmed:
-                continue
-            if other.state is EntityState.PRESENT and is_same_body(
-                p_map, row.size_m, self._roster.place(other_id), other.size_m
-            ):
-                return other
-        return None
+        others = [self._roster[i] for i in self._roster.near([p_map]) if i != row.entity_id]
+        return [
+            other
+            for other in others
+            if other.is_confirmed and other.state is EntityState.PRESENT
+            if is_same_body(p_map, row.size_m, self._roster.place(other.entity_id), other.size_m)
+        ]
+
+    def is_twin(self, row: EntityRow, other: EntityRow) -> bool:
+        """Tell whether two entities at one place are one by their looks, or else by their names."""
+        ids = row.entity_id, other.entity_id
+        cosine = similarity(*map(self._roster.embedding, ids))
+        if cosine is not None:
+            return cosine >= self._config.similarity
+        votes = map(self._roster.votes, ids)
+        return any(
+            name_share(counts, label) >= NAME_SHARE
+            for counts, label in zip(votes, (other.label, row.label), strict=True)
+        )
 
     def leave_place(self, entity_id: int) -> None:
         """Say that an entity is no longer where it was seen."""

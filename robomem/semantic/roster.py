@@ -84,6 +84,7 @@ class Roster:
         return Candidate(
             entity_id=entity_id,
             votes=self.votes(entity_id),
+            misnamed=row.misnamed,
             p_map=self.place(entity_id),
             reach_m=float(self._reaches_m[self._slot_of[entity_id]]),
             size_m=row.size_m,

@@ -63,6 +63,7 @@ class EntityRow:
         missed_ns: and the first since it was last sighted, from which on it was missing.
         averaged: Over how many sightings its place is the mean: those since it last moved.
         astray: How many sightings in a row were too far from there.
+        misnamed: How many sightings in a row were by names that it does not have.
         score_sum: Sum of the detector's scores.
         existence: Log-odds that it is there; see `semantic.entities`.
         seen_range_m: The farthest it was sighted from.
@@ -85,6 +86,7 @@ class EntityRow:
     sightings: int
     averaged: int
     astray: int
+    misnamed: int
     score_sum: float
     existence: float
     seen_range_m: float

@@ -30,6 +30,7 @@ class DetectorSettings:
     size_sigma: float = 0.03  # relative
     embedding_size: int = 0  # 0: no embeddings
     embedding_sigma: float = 0.05
+    embedding_own: float = 0.0  # cosine that two things of one label lack to be the same
 
 
 PERFECT_DETECTOR = DetectorSettings(
@@ -110,7 +111,7 @@ class Detector:
             p_cam=transform(inverse(T_map_cam), center_map),
             box_px=visible.box_px,
             size_m=thing.size_m * (1 + settings.size_sigma * rng.standard_normal(3)),
-            embedding=self._embedding(label),
+            embedding=self._embedding(thing.label, thing.thing_id),
         )
 
     def _false_positive(self, p_map: Points, T_map_cam: Pose, labels: list[str]) -> Detection:
@@ -125,16 +126,24 @@ class Detector:
             embedding=self._embedding(label),
         )
 
-    def _embedding(self, label: str) -> NDArray[np.float32] | None:
-        """Return the direction that belongs to a label, disturbed; None when they are off."""
+    def _embedding(self, label: str, thing_id: int | None = None) -> NDArray[np.float32] | None:
+        """Return what a thing looks like, disturbed: its label's direction, and its own; None when they are off."""
         settings = self._settings
         if settings.embedding_size == 0:
             return None
-        seed = int.from_bytes(sha256(label.encode()).digest()[:8], "little")
-        vector = np.random.default_rng(seed).standard_normal(settings.embedding_size)
-        vector /= np.linalg.norm(vector)
+        own = 0.0 if thing_id is None else settings.embedding_own
+        vector = np.sqrt(1 - own) * _direction(label, settings.embedding_size)
+        vector += np.sqrt(own) * _direction(f"{label} {thing_id}", settings.embedding_size)
         noise = self._rng.standard_normal(settings.embedding_size)
-        return (vector + settings.embedding_sigma * noise).astype(np.float32)
+        return np.asarray(vector + settings.embedding_sigma * noise, np.float32)
+
+
+def _direction(name: str, size: int) -> Vector:
+    """Return the direction (D,) that belongs to a name."""
+    seed = int.from_bytes(sha256(name.encode()).digest()[:8], "little")
+    vector = np.random.default_rng(seed).standard_normal(size)
+    direction: Vector = vector / np.linalg.norm(vector)
+    return direction
 
 
 def completed_center(points_map: Points, size_m: Vector, eye_map: Vector) -> Vector:

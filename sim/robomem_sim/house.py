@@ -168,6 +168,27 @@ class House:
         self._things[thing_id] = moved
         return moved
 
+    def take_away(self, thing_id: int) -> Thing:
+        """Carry a small thing out of the house; raises ValueError when it cannot be carried."""
+        thing = self.thing(thing_id)
+        if not thing.is_small:
+            raise ValueError(f"the {thing.label} cannot be carried")
+        return self._things.pop(thing_id)
+
+    def bring(self, thing: Thing, *, rng: Generator) -> Thing:
+        """Stand a small thing that is not in the house on a drawn piece of furniture.
+
+        Raises:
+            ValueError: It is there already, or there is no place for it.
+        """
+        if thing.thing_id in self._things:
+            raise ValueError(f"the {thing.label} is in the house")
+        stood = self._stood(thing, self._supports(), rng)
+        if stood is None:
+            raise ValueError(f"there is no place for the {thing.label}")
+        self._things[thing.thing_id] = stood
+        return stood
+
     def mesh(self) -> HouseMesh:
         """Return the triangles of the house as it is now."""
         solids = [(NOTHING, part) for part in self._layout.parts()]

@@ -135,6 +135,18 @@ class Simulation:
         self._refresh()
         return thing
 
+    def take_away(self, thing_id: int) -> Thing:
+        """Carry a thing out of the house."""
+        thing = self.house.take_away(thing_id)
+        self._refresh()
+        return thing
+
+    def bring(self, thing: Thing, *, rng: Generator) -> Thing:
+        """Bring a thing into the house, as `House.bring` does."""
+        thing = self.house.bring(thing, rng=rng)
+        self._refresh()
+        return thing
+
     def _refresh(self) -> None:
         self._scene = Scene(self.house.mesh())
         self._free_space = self.house.free_space
