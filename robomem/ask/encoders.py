@@ -59,7 +59,7 @@ class LexicalEncoder:
 
     name = "lexical-1"
     dim = LEXICAL_DIM
-    least = 0.35
+    least = 0.3
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return (N, D) float32 of unit length; a text without words is the first axis."""

@@ -7,8 +7,10 @@ environment variable that the settings name, and never leaves over plain HTTP bu
 import http.client
 import json
 import os
-import time
+import socket
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +20,6 @@ from robomem.ask.language_model import Message
 from robomem.config import AskConfig
 from robomem.errors import ConfigError, ModelError, ModelOutputError
 
-CHUNK_BYTES = 65_536
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 BUSY = {429, 500, 502, 503, 504}
 
@@ -83,36 +84,32 @@ class Endpoint:
         raise ModelError(f"{self._name} cannot be asked: {failure}")
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
-        """Return the status and the body of the answer, all of it before the deadline."""
-        deadline_s = time.monotonic() + self._config.model_timeout_s
+        """Return the status and the body of the answer; at the deadline the connection is cut."""
+        timeout_s = self._config.model_timeout_s
         connect = http.client.HTTPSConnection if self._is_secure else http.client.HTTPConnection
-        connection = connect(self._host, self._port, timeout=self._config.model_timeout_s)
+        connection = connect(self._host, self._port, timeout=timeout_s)
+        connection.connect()
+        is_late = threading.Event()
+        watch = threading.Timer(timeout_s, _cut, (connection.sock, is_late))
+        watch.start()
         try:
-            headers = {"Content-Type": "application/json", "Connection": "close"}
-            if self._key:
-                headers["Authorization"] = f"Bearer {self._key}"
-            connection.request("POST", self._path, body, headers)
-            sock = connection.sock
+            connection.request("POST", self._path, body, self._headers())
             response = connection.getresponse()
-            return response.status, self._read(response, sock, deadline_s)
+            read = response.read(self._config.model_reply_bytes + 1)
         finally:
+            watch.cancel()
             connection.close()
+        if is_late.is_set():
+            raise TimeoutError(f"no whole answer within {timeout_s:g} s")
+        if len(read) > self._config.model_reply_bytes:
+            raise ModelOutputError(
+                f"{self._name} answered with more than {self._config.model_reply_bytes} bytes"
+            )
+        return response.status, read
 
-    def _read(self, response: http.client.HTTPResponse, sock: Any, deadline_s: float) -> bytes:
-        read = bytearray()
-        while True:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError(f"no whole answer within {self._config.model_timeout_s:g} s")
-            sock.settimeout(left_s)
-            chunk = response.read1(CHUNK_BYTES)
-            if not chunk:
-                return bytes(read)
-            read += chunk
-            if len(read) > self._config.model_reply_bytes:
-                raise ModelOutputError(
-                    f"{self._name} answered with more than {self._config.model_reply_bytes} bytes"
-                )
+    def _headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        return headers | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
 
     def _content(self, reply: bytes) -> str:
         try:
@@ -139,3 +136,10 @@ class Endpoint:
     @property
     def _name(self) -> str:
         return f"the language model at {self._host}"
+
+
+def _cut(sock: socket.socket, is_late: threading.Event) -> None:
+    """End a connection that another thread waits for."""
+    is_late.set()
+    with suppress(OSError):  # it has just ended by itself
+        sock.shutdown(socket.SHUT_RDWR)

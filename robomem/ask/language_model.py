@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from robomem.ask.timebase import Timebase, describe_time
-from robomem.ask.times import parse_time
+from robomem.ask.worded_query import WordedQuery
 from robomem.errors import ModelOutputError, QueryError
-from robomem.query import MAX_NAME, Measure, Query, QueryKind, Relation
+from robomem.query import Query
 
 MAX_QUESTION = 500
 MAX_NAMES = 200  # of things that the model is told of
@@ -49,49 +49,7 @@ class LanguageModel(Protocol):
         ...
 
 
-class Reply(BaseModel):
-    """What a model may say: a query, with times in words."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    kind: QueryKind | None = Field(strict=False)
-    label: str | None = Field(default=None, max_length=MAX_NAME)
-    like: str | None = Field(default=None, max_length=MAX_NAME)
-    which: "Reply | None" = None
-    near_map: list[float] | None = Field(default=None, min_length=2, max_length=3)
-    radius_m: float | None = None
-    at: "Reply | None" = None
-    relation: Relation = Field(default=Relation.NEAR, strict=False)
-    room: str | None = Field(default=None, max_length=MAX_NAME)
-    since: str | None = Field(default=None, max_length=MAX_NAME)
-    until: str | None = Field(default=None, max_length=MAX_NAME)
-    after: "Reply | None" = None
-    before: "Reply | None" = None
-    during: "Reply | None" = None
-    text: str | None = Field(default=None, max_length=MAX_NAME)
-    measure: Measure | None = Field(default=None, strict=False)
-    is_negated: bool = False
-    limit: int = Field(default=10, ge=1, le=1000)
-
-    def query(self, timebase: Timebase) -> Query:
-        """Return the query; raises QueryError where it is none."""
-        if self.kind is None:
-            raise QueryError("no query asks this")
-        fields: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
-        since, until = fields.pop("since"), fields.pop("until")
-        for name in ("which", "at", "after", "before", "during"):
-            part: Reply | None = fields[name]
-            fields[name] = None if part is None else part.query(timebase)
-        if self.near_map is not None:
-            fields["near_map"] = tuple(self.near_map)
-        return Query(
-            since_ns=None if since is None else parse_time(since, timebase),
-            until_ns=None if until is None else parse_time(until, timebase),
-            **fields,
-        )
-
-
-SCHEMA: Mapping[str, Any] = Reply.model_json_schema()
+SCHEMA: Mapping[str, Any] = WordedQuery.model_json_schema()
 
 
 def understand(
@@ -126,7 +84,7 @@ def understand(
     for _ in range(attempts):
         text = model.complete(messages, SCHEMA)
         try:
-            reply = Reply.model_validate_json(text)
+            reply = WordedQuery.model_validate_json(text)
             if reply.kind is not None:
                 return reply.query(timebase)
         except (ValidationError, QueryError, RecursionError) as err:

@@ -87,6 +87,7 @@ def _build() -> argparse.ArgumentParser:
         _add_export,
         _add_correct,
         _add_forget,
+        _add_mcp,
         _add_doctor,
         _add_bench,
     ):
@@ -186,6 +187,19 @@ def _add_forget(add: _Add) -> argparse.ArgumentParser:
     _add_memory(parser)
     parser.add_argument("entity_ids", metavar="ENTITY_ID", type=int, nargs="+")
     parser.add_argument("--yes", action="store_true", help="do not ask first")
+    return parser
+
+
+def _add_mcp(add: _Add) -> argparse.ArgumentParser:
+    does = "serve the memory's tools to a language-model client (MCP), over stdin and stdout"
+    parser = _command(add, "mcp", does, epilog="needs the extra: pip install 'robomem[mcp]'")
+    _add_memory(parser)
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="also tell, learn and forget; the memory is then locked",
+    )
+    _add_timezone(parser)
     return parser
 
 
