@@ -80,6 +80,9 @@ class Answerer:
         room = self._recaller.unknown_room(query)
         if room is not None:
             return f'I know no room called "{room}".'
+        held = self._recaller.held_back(query)
+        if held:
+            return f"I hold back {held} that I was told, until something confirms it."
         unknown = self._recaller.unknown(query)
         if unknown is None:
             return None

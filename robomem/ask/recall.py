@@ -44,8 +44,12 @@ from robomem.types import Entity, EntityState, Event, EventKind, Evidence, Hit
 
 SIGHTINGS = (EventKind.APPEARED, EventKind.SEEN, EventKind.MOVED)
 CHANGES = (EventKind.APPEARED, EventKind.MOVED, EventKind.MISSING)
-DEEDS = (EventKind.ACTED, EventKind.OUTCOME)
-TOLD = (EventKind.TOLD,)
+LOGGED = {
+    QueryKind.HAPPENED: None,
+    QueryKind.DONE: (EventKind.ACTED, EventKind.OUTCOME),
+    QueryKind.TOLD: (EventKind.TOLD,),
+    QueryKind.TELLER: (EventKind.TOLD,),
+}
 ALL = 2**31 - 1
 Mask = NDArray[np.bool_]
 
@@ -103,6 +107,18 @@ class Recaller:
         """Return the first query inside a query that finds nothing, which is why that finds nothing."""
         return next((part for part in query.parts() if not self.recall(part)), None)
 
+    def held_back(self, query: Query) -> int:
+        """Return how many events would satisfy a query, and are in quarantine."""
+        if query.kind not in LOGGED:
+            return 0
+        with self._records.snapshot():
+            self._refresh()
+            bounds = self._bounds(query)
+            held_ids = self._records.held_ids(ClaimKind.EVENT)
+            if bounds is None or not held_ids:
+                return 0
+            return len(self._recall_events(query, bounds, LOGGED[query.kind], held_ids=held_ids))
+
     def unknown_room(self, query: Query) -> str | None:
         """Return the first room that is named in a query and not known."""
         named = (part.room for part in (query, *query.parts()) if part.room is not None)
@@ -125,9 +141,7 @@ class Recaller:
             return [self._remembered.event(row) for row in rows if row.event_id not in held_ids]
 
     def _recall(self, query: Query) -> list[Hit]:
-        bounds = bounds_of(
-            query, radius_m=self._near_radius_m, rooms=self._rooms, recall=self._recall
-        )
+        bounds = self._bounds(query)
         if bounds is None:
             return []
         carry_out: dict[QueryKind, Callable[[Query, Bounds], list[Hit]]] = {
@@ -139,16 +153,18 @@ class Recaller:
             QueryKind.GONE: self._recall_gone,
             QueryKind.SEEN: self._recall_sightings,
             QueryKind.CHANGES: self._recall_changes,
-            QueryKind.HAPPENED: lambda q, b: self._recall_events(q, b, None),
-            QueryKind.DONE: lambda q, b: self._recall_events(q, b, DEEDS),
-            QueryKind.TOLD: lambda q, b: self._recall_events(q, b, TOLD),
-            QueryKind.TELLER: lambda q, b: self._recall_events(q, b, TOLD),
+            **dict.fromkeys(LOGGED, lambda q, b: self._recall_events(q, b, LOGGED[q.kind])),
             QueryKind.VISITED: self._recall_visits,
             QueryKind.ROOM: self._recall_room,
             QueryKind.ROOMS: self._recall_rooms,
             QueryKind.FACT: self._recall_facts,
         }
         return carry_out[query.kind](query, bounds)
+
+    def _bounds(self, query: Query) -> Bounds | None:
+        return bounds_of(
+            query, radius_m=self._near_radius_m, rooms=self._rooms, recall=self._recall
+        )
 
     # --- things ----------------------------------------------------------------------------------
 
@@ -240,9 +256,11 @@ class Recaller:
 
     def _named(self, query: Query, bounds: Bounds) -> list[tuple[Entity, float]]:
         """Return the things that a query names, and how well each fits its description."""
+        held_ids = self._records.held_ids(ClaimKind.ENTITY)
         rows = [
             row
             for row in self._records.entities.select("is_confirmed")
+            if row.entity_id not in held_ids
             if bounds.entity_ids is None or row.entity_id in bounds.entity_ids
         ]
         if query.label is not None:
@@ -346,8 +364,9 @@ class Recaller:
         kinds: tuple[EventKind, ...] | None,
         *,
         is_wanted: Callable[[Event], bool] = lambda _: True,
+        held_ids: set[int] | None = None,
     ) -> list[Hit]:
-        """Return events: the best match of the words first, then the newest.
+        """Return events: the best match of the words first, then the newest; of those in quarantine only some.
 
         The log is asked for more and more until enough of what it finds satisfies the rest.
         """
@@ -359,6 +378,7 @@ class Recaller:
             until_ns=bounds.until_ns,
             kinds=kinds,
             labels=self._labels(query),
+            with_held=held_ids is not None,
         )
         need = ALL if query.measure is not None else query.limit
         asked = 4 * need if not bounds.is_placed else max(64, 4 * need)
@@ -369,6 +389,7 @@ class Recaller:
                 self._remembered.event_hit(event, scored.score if words else 1.0)
                 for event, scored in zip(events, found, strict=True)
                 if is_wanted(event)
+                if held_ids is None or event.event_id in held_ids
                 if bounds.entity_ids is None or event.entity_id in bounds.entity_ids
             ]
             hits = self._inside(hits, bounds)

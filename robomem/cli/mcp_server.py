@@ -9,7 +9,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 
 from robomem import __version__
-from robomem.cli.mcp_tools import OWN, Tools, WritingTools
+from robomem.cli.mcp_tools import Tools, WritingTools
 from robomem.errors import RobomemError
 from robomem.memory import Memory
 
@@ -24,8 +24,8 @@ def server_of(memory: Memory, *, can_write: bool = False) -> MCPServer:
     """Return a server of a memory's tools; those that write only where that is wanted."""
     server = MCPServer("robomem", version=__version__, instructions=INSTRUCTIONS)
     kind = WritingTools if can_write else Tools
-    reading = {tool.__name__ for tool in Tools(memory, trust_of=_trust).all()}
-    for tool in kind(memory, trust_of=_trust).all():
+    reading = {tool.__name__ for tool in Tools(memory).all()}
+    for tool in kind(memory).all():
         name = tool.__name__
         hints = ToolAnnotations(
             read_only_hint=name in reading,
@@ -34,10 +34,6 @@ def server_of(memory: Memory, *, can_write: bool = False) -> MCPServer:
         )
         server.add_tool(_with_tool_errors(tool), name=name, annotations=hints)
     return server
-
-
-def _trust(source: str) -> float:
-    return 1.0 if source == OWN else 0.5
 
 
 def _with_tool_errors(tool: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,11 +24,10 @@ Fields = dict[str, Any]
 
 
 class Tools:
-    """The tools that read. `trust_of` tells how far a source is trusted, in [0, 1]."""
+    """The tools that read."""
 
-    def __init__(self, memory: Memory, *, trust_of: Callable[[str], float]) -> None:
+    def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._trust_of = trust_of
 
     def all(self) -> Sequence[Callable[..., Any]]:
         """Return the tools."""
@@ -173,7 +172,8 @@ class Tools:
 
     def _remembered(self, text: str, event: Event | None) -> Fields:
         source = OWN if event is None else event.source
-        return {"text": text, "source": source, "trust": round(self._trust_of(source), 3)}
+        trust = self._memory.guard.trust(source)
+        return {"text": text, "source": source, "trust": round(trust.expected, 3)}
 
 
 class WritingTools(Tools):

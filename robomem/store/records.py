@@ -188,12 +188,13 @@ class Records:
         return self._db.execute(sql).fetchall()
 
     def rooms_told(self) -> list[tuple[str, int]]:
-        """Return the rooms that events were said to be in, each with the keyframes of those events."""
+        """Return the rooms that events were said to be in, each with the keyframes of those events; not the held."""
         sql = (
             "SELECT DISTINCT room, keyframe_id FROM event "
-            "WHERE room IS NOT NULL AND keyframe_id IS NOT NULL ORDER BY room, keyframe_id"
+            "WHERE room IS NOT NULL AND keyframe_id IS NOT NULL AND event_id NOT IN "
+            "(SELECT item_id FROM claim WHERE kind = ? AND ruling != ?) ORDER BY room, keyframe_id"
         )
-        return self._db.execute(sql).fetchall()
+        return self._db.execute(sql, (ClaimKind.EVENT, Ruling.ADMIT)).fetchall()
 
     def surfel_keyframes(self) -> list[int]:
         """Return the ids of the keyframes whose surfels are kept, in order."""
