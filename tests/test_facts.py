@@ -13,6 +13,7 @@ from robomem.errors import DataError, QueryError, StampError
 from robomem.memory import Memory
 from robomem.semantic.facts.pagerank import pagerank
 from robomem.semantic.facts.timeline import Telling, stretches
+from robomem.store.entity_rows import TombstoneRow
 from robomem.store.fact_rows import FOREVER_NS
 from robomem.types import EventKind, Happening, Observation
 from tests.worlds import NS, ball_observation
@@ -437,6 +438,37 @@ def test_what_is_so_for_a_time_is_over_when_the_robot_sees_later_things(memory):
     look(memory, {"cup": (2, 0.5, 1)})
 
     assert memory.facts.about("anna") == []
+
+
+def test_two_things_that_turned_out_to_be_one_share_what_is_known(memory):
+    stamp_ns = look(memory, {"blue thing": (2, 0.5, 1), "red thing": (2, -0.5, 1)})
+    one, other = (e.entity_id for e in memory.entities())
+    facts = memory.facts
+    facts.learn(f"entity:{other}", "belongs to", "the quartermaster", stamp_ns=stamp_ns)
+    facts.bind("dax", other, stamp_ns=stamp_ns)
+
+    bury(memory, other, into=one, stamp_ns=stamp_ns)
+
+    assert facts.names_of("dax").entity_ids == (one,)
+    assert len(facts.about(f"entity:{one}")) == 2
+    assert facts.about(f"entity:{one}") == facts.about(f"entity:{other}")
+    assert facts.bind("wug", other, stamp_ns=stamp_ns).entity_ids == (one,)
+    memory.forget([one])
+    assert facts.about("quartermaster") == []
+    assert facts.names_of("dax").names == ()
+
+
+def bury(memory, entity_id, *, into, stamp_ns):
+    """Take a thing for another one, as the tracker does."""
+    records = memory._records
+    row = records.entities.get(entity_id)
+    records.tombstones.save(
+        TombstoneRow(
+            entity_id, into, stamp_ns, row.label, row.keyframe_id, row.p_kf, row.first_seen_ns,
+            row.last_seen_ns,
+        )
+    )  # fmt: skip
+    records.entities.delete("entity_id = ?", entity_id)
 
 
 def test_this_is_nothing_where_two_things_were_seen(memory):

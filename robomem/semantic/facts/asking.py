@@ -15,7 +15,6 @@ from robomem.semantic.facts.reading import Reader
 from robomem.semantic.facts.relations import IS_A, Relations
 from robomem.semantic.facts.truths import Pattern, Truths, openness
 from robomem.store.access import Access
-from robomem.store.fact_rows import NameRow
 
 MAX_KINDS = 1000  # things that one word is looked up for
 
@@ -114,7 +113,7 @@ class KnownFacts:
             pattern = self._pattern(subject, relation, object)
             if pattern is None:
                 return []
-            where, values = pattern.where(self._ids_of)
+            where, values = pattern.where(self._same)
             return self._reader.told(
                 self._records.facts.select(f"{where} AND NOT is_held", *values)
             )
@@ -166,21 +165,26 @@ class KnownFacts:
         "where is the dax" is where the entities are, or what has one of the names.
         """
         with self._access.reading():
-            row = self._find(word)
-            if row is None:
+            ids = self._ids_of(word)
+            if not ids:
                 return Meaning((), ())
             as_of_ns = self._now_ns() if as_of_ns is None else as_of_ns
-            kinds = self._truths.now(
-                Pattern(None, IS_A, row.name_id), as_of_ns=as_of_ns, limit=MAX_KINDS
-            )
+            kinds = self._truths.now(Pattern(None, IS_A, ids), as_of_ns=as_of_ns, limit=MAX_KINDS)
             roots = dict.fromkeys(
-                [row.root_id, *(kind.subject_id for kind in kinds if not kind.is_denied)]
+                [
+                    *(self._truths.root(i) for i in ids),
+                    *(kind.subject_id for kind in kinds if not kind.is_denied),
+                ]
             )
             names = [name for root_id in roots for name in self._names.members(root_id)]
-            entity_ids = [name.entity_id for name in names if name.entity_id is not None]
+            entity_ids = {
+                self._records.entity_now(name.entity_id)
+                for name in names
+                if name.entity_id is not None
+            }
             return Meaning(
                 names=tuple(name.name for name in names if name.entity_id is None),
-                entity_ids=tuple(i for i in sorted(set(entity_ids)) if self._is_entity(i)),
+                entity_ids=tuple(i for i in sorted(entity_ids) if self._is_entity(i)),
             )
 
     def _pattern(
@@ -189,10 +193,9 @@ class KnownFacts:
         """Return what is asked for in the form it is kept in, None where a name was never said."""
         if subject is None and relation is None and object is None:
             raise QueryError("ask for a subject, a relation or an object")
-        one, other = (None if n is None else self._find(n) for n in (subject, object))
-        if (subject is not None and one is None) or (object is not None and other is None):
+        ids = [None if name is None else self._ids_of(name) for name in (subject, object)]
+        if () in ids:
             return None
-        ids = [None if row is None else row.name_id for row in (one, other)]
         if relation is None:
             return Pattern(ids[0], None, ids[1])
         try:
@@ -210,13 +213,14 @@ class KnownFacts:
         is_swapped = self._relations.find(relation).is_swapped
         return [f.subject if is_swapped else f.object for f in found if not f.is_denied]
 
-    def _find(self, name: str) -> NameRow | None:
+    def _ids_of(self, name: str) -> tuple[int, ...]:
+        """Return the ids of the rows of a name, none where it was never said."""
         try:
-            return self._names.find(name)
+            return tuple(row.name_id for row in self._names.of(name))
         except DataError as err:
             raise QueryError(str(err)) from err
 
-    def _ids_of(self, name_id: int) -> list[int]:
+    def _same(self, name_id: int) -> list[int]:
         return [row.name_id for row in self._names.members(self._truths.root(name_id))]
 
     def _now_ns(self) -> int:

@@ -15,7 +15,9 @@ Row = TypeVar("Row")
 def erase(truths: Truths, *, entity_ids: Iterable[int], event_ids: Iterable[int]) -> None:
     """Delete what was told of things, under every name they have, and what was told by events."""
     records, events = truths.records, list(event_ids)
-    things = {row.root_id for row in _having(records.names, "entity_id", entity_ids)}
+    entities = set(entity_ids)
+    entities |= {t.entity_id for t in _having(records.tombstones, "into_id", entities)}
+    things = {row.root_id for row in _having(records.names, "entity_id", entities)}
     own = [row.name_id for row in _having(records.names, "root_id", things)]
     by_fact = (("event_id", events), ("subject_id", own), ("object_id", own))
     told = {r.fact_id: r for column, ids in by_fact for r in _having(records.facts, column, ids)}

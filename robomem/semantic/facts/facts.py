@@ -215,17 +215,12 @@ class Facts(KnownFacts):
         Raises:
             DataError: There is no such thing.
         """
+        entity_id = self._records.entity_now(entity_id)
         if self._records.entities.get(entity_id) is None:
             raise DataError(f"there is no entity {entity_id} to be called {word!r}")
         return self.learn(
             reference(entity_id), IS_A, word, stamp_ns=stamp_ns, source=source, event_id=event_id
         )
-
-    def united(self, entity_id: int, absorbed_id: int, *, stamp_ns: int) -> None:
-        """Follow two entities that turned out to be one thing: what is known of one is of the other."""
-        absorbed = reference(absorbed_id)
-        if self._find(absorbed) is not None:
-            self.alias(reference(entity_id), absorbed, stamp_ns=stamp_ns)
 
     def listen(
         self,

@@ -33,6 +33,16 @@ class Names:
         rows = self.records.names.select("key = ?", self._key(name))
         return rows[0] if rows else None
 
+    def of(self, name: str) -> list[NameRow]:
+        """Return the row of a name; of an entity, those of the ones that turned out to be it, too."""
+        entity_id = _entity_of(self._key(name))
+        if entity_id is None:
+            row = self.find(name)
+            return [] if row is None else [row]
+        absorbed = self.records.tombstones.values(("entity_id",), "into_id = ?", entity_id)
+        ids = [entity_id, *(i for (i,) in absorbed)]
+        return self.records.names.select(f"entity_id IN ({marks(ids)})", *ids)
+
     def is_name(self, text: str) -> bool:
         """Tell whether a text can be a name: not too long, and with a word in it that counts."""
         return len(text) <= MAX_LENGTH and bool(self._folded(text))
@@ -42,12 +52,13 @@ class Names:
         found = self.find(name)
         if found is not None:
             return found
-        tidy, key = " ".join(name.split()), self._key(name)
-        match = _REFERENCE.fullmatch(key)
+        key = self._key(name)
+        entity_id = _entity_of(key)
+        tidy = " ".join(name.split()) if entity_id is None else key
         name_id = self.records.next_id("name")
-        row = NameRow(name_id, key, tidy, int(match[1]) if match else None, name_id)
+        row = NameRow(name_id, key, tidy, entity_id, name_id)
         self.records.names.save(row)
-        for word in () if match else dict.fromkeys(key.split()):
+        for word in () if entity_id is not None else dict.fromkeys(key.split()):
             self.records.name_words.save(NameWordRow(word, name_id))
         return row
 
@@ -127,8 +138,15 @@ class Names:
         return key
 
     def _folded(self, name: str) -> str:
-        tidy = name.strip()
-        return tidy if _REFERENCE.fullmatch(tidy) else " ".join(self.fold(tidy))
+        entity_id = _entity_of(name.strip())
+        if entity_id is None:
+            return " ".join(self.fold(name))
+        return reference(self.records.entity_now(entity_id))
+
+
+def _entity_of(key: str) -> int | None:
+    match = _REFERENCE.fullmatch(key)
+    return int(match[1]) if match else None
 
 
 def marks(values: Sequence[object]) -> str:

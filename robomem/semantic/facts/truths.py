@@ -26,19 +26,19 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What is asked for, by ids of names; None is anything."""
+    """What is asked for: one of the names of these ids, each; None is anything."""
 
-    subject_id: int | None = None
+    subject_ids: tuple[int, ...] | None = None
     relation: str | None = None
-    object_id: int | None = None
+    object_ids: tuple[int, ...] | None = None
 
     def where(self, ids_of: Callable[[int], Sequence[int]]) -> tuple[str, list[object]]:
         """Return the condition on a table of facts; `ids_of` returns the ids that stand for a name there."""
         parts = ["1"]
         values: list[object] = []
-        for column, name_id in (("subject_id", self.subject_id), ("object_id", self.object_id)):
-            if name_id is not None:
-                ids = ids_of(name_id)
+        for column, name_ids in (("subject_id", self.subject_ids), ("object_id", self.object_ids)):
+            if name_ids is not None:
+                ids = [i for name_id in name_ids for i in ids_of(name_id)]
                 parts.append(f"{column} IN ({marks(ids)})")
                 values += ids
         if self.relation is not None:
@@ -169,10 +169,10 @@ class Truths:
         )
         groups = self.groups(told, known_at_ns=known_at_ns)
         rows = [row for group in groups for row in self.derive(group, known_at_ns=known_at_ns)]
-        if pattern.object_id is None:
+        if pattern.object_ids is None:
             return rows
-        object_id = self.names.meaning(pattern.object_id, known_at_ns)[0]
-        return [row for row in rows if row.object_id == object_id]
+        object_ids = {self.names.meaning(i, known_at_ns)[0] for i in pattern.object_ids}
+        return [row for row in rows if row.object_id in object_ids]
 
     def _told(self, group: Group, known_at_ns: int) -> list[FactRow]:
         subjects = self._members(group.subject_id, known_at_ns)
