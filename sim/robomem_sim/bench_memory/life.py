@@ -22,7 +22,7 @@ from robomem_sim.bench_memory.replies import (
     place_error_m,
     rank_of_right,
 )
-from robomem_sim.lives import Asked, ConceptEncoder, Life, Question, ask_about, live
+from robomem_sim.lives import SPARING, Asked, ConceptEncoder, Life, Question, ask_about, live
 from robomem_sim.lives.living import remember
 
 DAYS, QUICK_DAYS = (1.0, 30.0), (1.0,)
@@ -142,7 +142,7 @@ def measure_length(seeds: Sequence[int], *, days: float) -> LengthFindings:
     tallies = {name: _Tally([], Stopwatch()) for name in SYSTEMS}
     telling, moments = Stopwatch(), 0
     for seed in seeds:
-        life = live(seed, days=days)
+        life = live(seed, days=days, senses=SPARING if days > 2 else None)
         moments += len(life.moments)
         _measure(life, tallies, telling)
     baseline = tallies[CAPTIONS].watch.times().p50_ms

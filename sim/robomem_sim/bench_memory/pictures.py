@@ -155,7 +155,7 @@ def _draw_evidence(axes: "Axes", life: Life, answer: Answer, lanes: dict[str, in
         axes.annotate(
             f"evidence: {evidence.text}",
             at,
-            xytext=(14, -30),
+            xytext=(18, -4),
             textcoords="offset points",
             color=ANSWER,
             fontsize=9.5,

@@ -18,12 +18,12 @@ from robomem_sim.lives.encoder import ConceptEncoder
 from robomem_sim.lives.home import draw_home
 from robomem_sim.lives.moments import Look, Moment, Words
 from robomem_sim.lives.questions import Asked, Question, Right, ask_about
-from robomem_sim.lives.robot import Robot, Senses
+from robomem_sim.lives.robot import SPARING, Robot, Senses
 from robomem_sim.lives.truth import Claim, Deed, Glimpse, Life, Segment, Told
 from robomem_sim.lives.world import World
 
 __all__ = [
-    "Asked", "Claim", "ConceptEncoder", "Deed", "Glimpse", "Life", "Look", "Moment", "Question", "Right", "Segment",
+    "SPARING", "Asked", "Claim", "ConceptEncoder", "Deed", "Glimpse", "Life", "Look", "Moment", "Question", "Right", "Segment",
     "Senses", "Told", "Words", "ask_about", "live",
 ]  # fmt: skip
 

@@ -40,7 +40,6 @@ HIDES_M = 0.3  # how large what hides a thing is, and how far before it
 TURNS = 3  # at each of two places in a room
 COMPANY_MIN = 6.0, 25.0
 CHARGE_MIN = 10.0, 40.0
-LOOK_EVERY_S = 60.0  # in company
 IDLE_EVERY_S = 120.0  # between captions while it charges
 TELLS = 0.8  # how often company tells it something
 COMPANY, TASK = 0.5, 0.15  # what it does between patrols; otherwise it charges
@@ -48,7 +47,7 @@ COMPANY, TASK = 0.5, 0.15  # what it does between patrols; otherwise it charges
 
 @dataclass(frozen=True, slots=True)
 class Senses:
-    """How well the robot sees.
+    """How well the robot sees, and how often it looks and speaks.
 
     Attributes:
         range_m: How far.
@@ -57,6 +56,8 @@ class Senses:
         confused: Of the detections: called by another label.
         noise_m: Of their places, standard deviation along each axis.
         caption_every_s: A caption in company; on patrol it is one each turn, three seconds.
+        look_every_s: An image in company.
+        patrols: How many a day, at most four.
     """
 
     range_m: float = 5.0
@@ -65,6 +66,11 @@ class Senses:
     confused: float = 0.004
     noise_m: float = 0.04
     caption_every_s: float = 10.0
+    look_every_s: float = 60.0
+    patrols: int = 4
+
+
+SPARING = Senses(caption_every_s=40.0, look_every_s=600.0, patrols=2)  # for lives of a month
 
 
 @dataclass(slots=True, eq=False)
@@ -107,10 +113,11 @@ class Robot:
 
     def _live_day(self, midnight_ns: int) -> None:
         self._now_ns = midnight_ns + int(WAKES_H * HOUR_NS)
-        late_h = self._rng.normal(0, 0.1, size=len(PATROLS))
+        patrols = PATROLS[:: len(PATROLS) // self._senses.patrols][: self._senses.patrols]
+        late_h = self._rng.normal(0, 0.1, size=len(patrols))
         due = [
             (midnight_ns + int((h + d) * HOUR_NS), name)
-            for (h, name), d in zip(PATROLS, late_h, strict=True)
+            for (h, name), d in zip(patrols, late_h, strict=True)
         ]
         bedtime_ns = min(midnight_ns + int(SLEEPS_H * HOUR_NS), self._world.end_ns)
         while self._now_ns < bedtime_ns:
@@ -175,7 +182,7 @@ class Robot:
             self._report_moves()
             if self._now_ns >= look_ns:
                 self._look(self._draw_hidden(self._room))
-                look_ns = self._now_ns + int(LOOK_EVERY_S * SECOND_NS)
+                look_ns = self._now_ns + int(self._senses.look_every_s * SECOND_NS)
             self._say(caption_of_activity(activity, self._rng))
             if self._now_ns >= tells_ns:
                 self._listen(activity.person)
