@@ -140,7 +140,7 @@ class EpisodicConfig(_Section):
     sighting_gap_s: PositiveFloat = 30.0
     """Seen again after this long is a new event."""
     embedding_model: str | None = None
-    """What made the embeddings of the events; it cannot change once there is one."""
+    """What makes the embeddings of the events, where `ask.encoder` does not; it cannot change once there is one."""
     weight_similarity: PositiveFloat = 1.0
     """What it means,"""
     weight_text: PositiveFloat = 0.3
@@ -389,6 +389,11 @@ class Config(_Section):
     store: StoreConfig = StoreConfig()
     route: RouteConfig = RouteConfig()
     ask: AskConfig = AskConfig()
+
+    @property
+    def embedding_model(self) -> str | None:
+        """What makes the embeddings of the events, None where that is not told."""
+        return self.episodic.embedding_model if self.ask.encoder == "none" else self.ask.encoder
 
     @classmethod
     def from_json(cls, text: str) -> Self:

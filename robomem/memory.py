@@ -645,4 +645,17 @@ def _settle(path: Path, config: Config | None) -> Config:
         raise ConfigError(
             f"{path} was made with {stored.spatial}: a map keeps its settings, make another memory"
         )
+    if stored.embedding_model not in (None, config.embedding_model) and _has_embeddings(path):
+        raise ConfigError(
+            f"{path} has embeddings of {stored.embedding_model}, those of {config.embedding_model} cannot be "
+            "compared with them: name that model, or make another memory"
+        )
     return config
+
+
+def _has_embeddings(path: Path) -> bool:
+    records = Records(path / "records.sqlite", is_writer=False)
+    try:
+        return records.counter("embedding_dim") > 0
+    finally:
+        records.close()

@@ -1,10 +1,15 @@
 """The log of happenings: what is let in stays, what is not is counted."""
 
+import signal
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 import pytest
 
-from robomem.config import Config, IntakeConfig, StoreConfig
-from robomem.errors import DataError, Reason, StoreReadOnlyError
+from robomem.config import Config, EpisodicConfig, IntakeConfig, StoreConfig
+from robomem.errors import ConfigError, DataError, Reason, StoreReadOnlyError
 from robomem.geometry import pose
 from robomem.memory import Memory
 from robomem.types import EventKind, Happening, Observation, Query, QueryKind
@@ -183,6 +188,53 @@ def test_logging_in_two_goes_equals_all_at_once(tmp_path):
         hashes.append(digest)
 
     assert hashes[0] == hashes[1]
+
+
+def test_what_was_acknowledged_survives_kill_9(tmp_path):
+    path = tmp_path / "a.rmem"
+    script = textwrap.dedent(f"""
+        from robomem.memory import Memory
+        from robomem.types import Happening
+        memory = Memory.open({str(path)!r})
+        for first in range(0, 1_000_000, 3):
+            ids = memory.log(
+                Happening(kind="observed", stamp_ns=i, text=f"mug {{i}}", embedding=[1, i])
+                for i in range(first, first + 3)
+            ).event_ids
+            print(ids[-1], flush=True)
+    """)
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    for _ in range(25):
+        process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    acknowledged = max([75, *map(int, process.stdout.read().split())])
+    process.wait()
+    process.stdout.close()
+
+    with Memory.open(path) as memory:
+        survived = memory.counts().events
+        found = memory.event_search.search(text="mug", limit=10_000)
+
+    assert survived in (acknowledged, acknowledged + 3)  # a batch may be done and not yet printed
+    assert {hit.event_id for hit in found} == set(range(1, survived + 1))
+
+
+def test_the_model_of_the_embeddings_cannot_change(tmp_path):
+    path = tmp_path / "a.rmem"
+    first, other = (
+        CONFIG.model_copy(update={"episodic": EpisodicConfig(embedding_model=name)})
+        for name in ("first", "other")
+    )
+    Memory.open(path, config=CONFIG).close()
+    with Memory.open(path, config=other) as memory:  # nothing is embedded yet
+        memory.log([caption(1)])
+    with Memory.open(path, config=first) as memory:
+        memory.log([caption(2, embedding=[1, 0])])
+
+    with pytest.raises(ConfigError, match="embeddings of first"):
+        Memory.open(path, config=other)
+    with Memory.open(path) as memory:
+        assert memory.config.episodic.embedding_model == "first"
 
 
 def test_a_reader_cannot_log(memory):

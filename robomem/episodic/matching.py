@@ -44,16 +44,13 @@ class EventFilter:
 
 def matching(columns: EventColumns, wanted: EventFilter) -> Rows:
     """Return the rows that satisfy a filter, in order."""
-    rows = _in_span(columns, wanted)
+    rows = _in_time(columns, wanted)
     for name, codes in _wanted_codes(columns, wanted):
         is_wanted = np.zeros(max(len(columns.names(name)) if name in NAMED else 127, 1) + 1, bool)
         is_wanted[codes] = True  # of none, -1, the last one, False
         rows = rows[is_wanted[columns[name][rows]]]
     if wanted.near_map is not None:
         rows = rows[away_m(columns, rows, wanted.near_map) <= wanted.radius_m]  # NaN has no place
-    if wanted.excluded_ids:
-        excluded = columns.rows_of(np.array(sorted(wanted.excluded_ids), np.int64))
-        rows = np.setdiff1d(rows, excluded, assume_unique=True)
     if wanted.is_inside is not None:
         rows = rows[np.isfinite(columns["p_map"][rows, 0])]
         rows = rows[wanted.is_inside(columns["p_map"][rows].astype(np.float64))]
@@ -67,8 +64,10 @@ def away_m(columns: EventColumns, rows: Rows, near_map: tuple[float, ...]) -> ND
     return np.asarray(np.sqrt(np.einsum("nk,nk->n", offset, offset)), np.float32)
 
 
-def _in_span(columns: EventColumns, wanted: EventFilter) -> Rows:
+def _in_time(columns: EventColumns, wanted: EventFilter) -> Rows:
+    """Return the rows in the span of time that are neither gone nor excluded."""
     is_match = ~columns["is_gone"]
+    is_match[columns.rows_of(np.array(sorted(wanted.excluded_ids), np.int64))] = False
     if wanted.since_ns is not None:
         is_match &= columns["until_ns"] >= wanted.since_ns
     if wanted.until_ns is not None:

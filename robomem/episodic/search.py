@@ -82,6 +82,7 @@ class EventSearch:
         embedding: ArrayLike | None = None,
         limit: int = 10,
         has_neighbours: bool = False,
+        is_exact: bool = False,
     ) -> list[ScoredEvent]:
         """Return the events that fit best, best first.
 
@@ -91,6 +92,8 @@ class EventSearch:
             embedding: What they should mean, (D,), by the model of the events' embeddings.
             limit: How many at most.
             has_neighbours: Whether what was logged beside a hit is one, too.
+            is_exact: Compare the embedding with all, not only with those whose signs are like its signs where
+                more than 65,536 events are left to compare.
 
         Raises:
             QueryError: The embedding has another size than the events', or the limit is less than one.
@@ -107,7 +110,7 @@ class EventSearch:
             rows = allowed if text is None else _with_words(records, columns, allowed, text)
             parts: dict[str, Scores] = {}
             if embedding is not None:
-                rows, parts["similarity"] = _similar(columns, rows, embedding)
+                rows, parts["similarity"] = _similar(columns, rows, embedding, is_exact=is_exact)
             self._add_cues(parts, columns, rows, wanted, has_text=text is not None)
             hits = self._ranked(parts, columns, rows, limit)
             if has_neighbours:
@@ -239,7 +242,9 @@ def _with_words(records: Records, columns: EventColumns, rows: Rows, text: str) 
     return rows[has_words[rows]]
 
 
-def _similar(columns: EventColumns, rows: Rows, embedding: ArrayLike) -> tuple[Rows, Scores]:
+def _similar(
+    columns: EventColumns, rows: Rows, embedding: ArrayLike, *, is_exact: bool
+) -> tuple[Rows, Scores]:
     """Return those of the rows that may be most like an embedding, and how much each is."""
     from robomem.episodic.similarity import cosines, most_alike
 
@@ -251,7 +256,9 @@ def _similar(columns: EventColumns, rows: Rows, embedding: ArrayLike) -> tuple[R
         return rows[:0], np.empty(0)
     if len(vector) != columns.dim:
         raise QueryError(f"the events' embeddings have {columns.dim} numbers, this {len(vector)}")
-    rows = most_alike(columns, rows[columns["inverse_norm"][rows] > 0], vector)
+    rows = rows[columns["inverse_norm"][rows] > 0]
+    if not is_exact:
+        rows = most_alike(columns, rows, vector)
     return rows, (1 + cosines(columns, rows, vector)) / 2
 
 

@@ -1,4 +1,7 @@
-"""So many happenings of a robot's month as are wanted: days of a generated life, over and over, each a little different."""
+"""So many happenings of a robot's month as are wanted: days of a generated life, over and over, each a little different.
+
+All are the robot's own, and what people say is a caption: what guard and facts make of talk is measured elsewhere.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,12 +63,12 @@ def _happening(
     word: Words, stamp_ns: int, embedding: NDArray[np.float32], offset: NDArray[np.float64]
 ) -> Happening:
     return Happening(
-        kind=EventKind(word.voice),
+        kind=EventKind.OBSERVED if word.voice == EventKind.TOLD else EventKind(word.voice),
         stamp_ns=stamp_ns,
         text=word.text,
-        source=word.source,
         label=word.label,
         room=word.room,
+        T_map_base=word.T_map_base,
         p_map=word.T_map_base[:3, 3] + offset,
         embedding=embedding,
     )
