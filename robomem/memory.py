@@ -24,6 +24,7 @@ from robomem.ask import labels
 from robomem.ask.answering import Answerer
 from robomem.ask.encoders import Meanings, with_embeddings
 from robomem.ask.recall import Recaller
+from robomem.ask.rooms import Rooms
 from robomem.claims import ClaimKind
 from robomem.config import Config
 from robomem.episodic.episodes import Episode, EpisodeLevel
@@ -35,8 +36,9 @@ from robomem.errors import ConfigError, QueryError, Reason
 from robomem.forgetting import Forgetter
 from robomem.geometry import Depth, Points
 from robomem.guard import Guard
-from robomem.observer import Observer
+from robomem.observer import Followers, Observer
 from robomem.semantic.facts import Facts
+from robomem.semantic.standings import Standing, standings
 from robomem.spatial.correction import MapFollower, move_keyframes
 from robomem.spatial.floors import Floors
 from robomem.spatial.scan_log import ScanLog
@@ -372,6 +374,18 @@ class Memory:
         things = [e for e in self.entities() if e.state is EntityState.PRESENT]
         return self.floor().regions((thing.label, thing.p_map) for thing in things)
 
+    def room_of(self, entity: Entity) -> str | None:
+        """Return the name of the room that a thing is in, or was last; None where no room is known there."""
+        rooms = Rooms(self.rooms)
+        (index,) = rooms.of(entity.p_map[None])
+        return rooms.all()[index].name if index >= 0 else None
+
+    def standings(self) -> list[Standing]:
+        """Return what stands on, in and near what, of the things believed to be there, by their ids."""
+        things = [e for e in self.entities() if e.state is EntityState.PRESENT]
+        semantic = self.config.semantic
+        return standings(things, touch_m=semantic.touch_m, beside_m=semantic.beside_m)
+
     def _driven(self) -> Points:
         return np.array([k.T_map_kf[:3, 3] for k in self.keyframes()]).reshape(-1, 3)
 
@@ -603,8 +617,10 @@ class Memory:
             self.facts.judged(kind, item_id)
 
     def _new_observer(self, *, anew: bool = False) -> Observer:
-        records, hear = self._records, self._hear
-        return Observer(records, self._map, self._images, self.config, hear=hear, anew=anew)
+        followers = Followers(self._hear, self.facts.united)
+        return Observer(
+            self._records, self._map, self._images, self.config, followers=followers, anew=anew
+        )
 
     def _hear(self, numbered: Iterable[tuple[int, Happening]]) -> None:
         """Judge what was said, and learn from it; what is held is learned when it is let out."""

@@ -1,7 +1,7 @@
 """Whether a thing found is one that was missed elsewhere: by its looks, or else by its name and size.
 
 By looks the most alike decides. Where they are not known, the name must single out one: two mugs are missing and
-a mug is found, so it may be either, and neither's name is given away.
+a mug is found, so it may be either, and neither's name is given away. What is gone comes back by its looks only.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from robomem.semantic.association import similarity
 from robomem.semantic.lifting import is_alike
 from robomem.semantic.roster import Roster
 from robomem.store.rows import EntityRow
+from robomem.types import EntityState
 
 
 def same_thing(
@@ -22,7 +23,7 @@ def same_thing(
         if not _has_size_of(row, other):
             continue
         cosine = similarity(roster.embedding(row.entity_id), roster.embedding(other.entity_id))
-        if cosine is None and row.label == other.label:
+        if cosine is None and row.label == other.label and other.state is not EntityState.GONE:
             named_alike.append(other)
         elif cosine is not None and cosine >= min_similarity and _shares_name(row, other, roster):
             looked_alike.append((cosine, -other.entity_id, other))
