@@ -36,7 +36,7 @@ from robomem.errors import ConfigError, QueryError, Reason
 from robomem.forgetting import Forgetter
 from robomem.geometry import Depth, Points
 from robomem.guard import Guard
-from robomem.observer import Followers, Observer
+from robomem.observer import Observer
 from robomem.semantic.facts import Facts
 from robomem.semantic.standings import Standing, standings
 from robomem.spatial.correction import MapFollower, move_keyframes
@@ -617,10 +617,8 @@ class Memory:
             self.facts.judged(kind, item_id)
 
     def _new_observer(self, *, anew: bool = False) -> Observer:
-        followers = Followers(self._hear, self.facts.united)
-        return Observer(
-            self._records, self._map, self._images, self.config, followers=followers, anew=anew
-        )
+        records, hear = self._records, self._hear
+        return Observer(records, self._map, self._images, self.config, hear=hear, anew=anew)
 
     def _hear(self, numbered: Iterable[tuple[int, Happening]]) -> None:
         """Judge what was said, and learn from it; what is held is learned when it is let out."""

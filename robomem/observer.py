@@ -13,8 +13,8 @@ All of it runs inside one transaction of the caller; after a rollback, make a ne
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -45,25 +45,10 @@ NOVELTY_OFFSETS_M = 0.05 * np.stack(np.meshgrid(*[(-1, 0, 1)] * 3), axis=-1).res
 NOVELTY_LOG_ODDS = -0.5  # passed through more than once
 
 
-class Uniting(Protocol):
-    """Is told of two entities that turned out to be one thing."""
-
-    def __call__(self, entity_id: int, absorbed_id: int, *, stamp_ns: int) -> object:
-        """Take the absorbed one for the other from now on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Followers:
-    """Who follows what is observed: `hear` judges happenings, under the numbers of their events."""
-
-    hear: Callable[[Iterable[tuple[int, Happening]]], object]
-    united: Uniting
-
-
 class Observer:
     """Takes observations in; its state is what the records hold.
 
-    `followers` are told what happens. With `anew` the next one makes a keyframe: what was measured in a map that moved since hangs on no older one.
+    `hear` judges happenings, under the numbers of their events. With `anew` the next one makes a keyframe: what was measured in a map that moved since hangs on no older one.
     """
 
     def __init__(
@@ -73,11 +58,11 @@ class Observer:
         images: ImageFiles,
         config: Config,
         *,
-        followers: Followers,
+        hear: Callable[[Iterable[tuple[int, Happening]]], object],
         anew: bool = False,
     ) -> None:
         self._records = records
-        self._followers = followers
+        self._hear = hear
         self._map = stored_map
         self._images = images
         self._config = config
@@ -106,7 +91,7 @@ class Observer:
         happenings = list(happenings)
         receipt = self._event_log.append(happenings)
         accepted = (h for i, h in enumerate(happenings) if i not in receipt.rejected)
-        self._followers.hear(zip(receipt.event_ids, accepted, strict=True))
+        self._hear(zip(receipt.event_ids, accepted, strict=True))
         return receipt
 
     def let_go(self, event_ids: Iterable[int]) -> None:
@@ -257,7 +242,7 @@ class Observer:
                 text, stamp_ns=stamp_ns, source=source, keyframe=self._keyframe
             )
             told = Happening(kind=EventKind.TOLD, stamp_ns=stamp_ns, text=text, source=source)
-            self._followers.hear([(event_id, told)])
+            self._hear([(event_id, told)])
 
     def _recognise(self, observation: Observation, T_map_cam: Pose, keyframe: Keyframe) -> None:
         """Match detections with the things believed in, and log what changed."""
@@ -293,16 +278,10 @@ class Observer:
             self._timeline.moved(
                 news.row, before=news.before, absorbed_id=news.absorbed_id, source=source
             )
-            self._rename(news)
 
     def _unite(self, news: News) -> None:
         assert news.absorbed_id is not None, "it was two"
         self._timeline.united(news.row, absorbed_id=news.absorbed_id)
-        self._rename(news)
-
-    def _rename(self, news: News) -> None:
-        assert news.absorbed_id is not None, "it was two"
-        self._followers.united(news.row.entity_id, news.absorbed_id, stamp_ns=news.row.last_seen_ns)
 
     def _scan(self, observation: Observation, T_map_cam: Pose, keyframe: Keyframe) -> None:
         """Split what moves from what stands, trace it, journal what it says of the map, and keep it."""

@@ -342,9 +342,12 @@ def _gone(hit: Hit, timebase: Timebase) -> str:
     entity = hit.entity
     if entity is None or entity.state is EntityState.PRESENT:
         return ""
-    if hit.event is None or hit.event.kind is not EventKind.MISSING:
-        return ", but it was gone when I looked again"
-    return f", but it was gone when I looked at {describe_clock(hit.event.stamp_ns, timebase)}"
+    told = ", but it was gone when I looked again"
+    if hit.event is not None and hit.event.kind is EventKind.MISSING:
+        told = f", but it was gone when I looked at {describe_clock(hit.event.stamp_ns, timebase)}"
+    if entity.state is EntityState.GONE and entity.absent_ns is not None:
+        told += f", and still at {describe_clock(entity.absent_ns, timebase)}: it was removed"
+    return told
 
 
 def _change(hit: Hit) -> str:

@@ -241,7 +241,8 @@ def _without(scan: KeptScan, T_map_cam: Pose, boxes_map: list[Box]) -> KeptScan:
     def image(depth_m: Depth | None) -> Depth | None:
         if depth_m is None or scan.K is None:
             return depth_m
-        p_map = transform(T_map_cam, back_project(depth_m, scan.K))
+        measured_m = np.where(np.isfinite(depth_m), depth_m, np.float32(np.nan))
+        p_map = transform(T_map_cam, back_project(measured_m, scan.K))
         is_inside = _is_inside(p_map, boxes_map).reshape(depth_m.shape)
         return np.where(is_inside, np.float32(np.nan), depth_m)
 
