@@ -173,8 +173,17 @@ def test_an_interrupted_bench_tells_what_is_done():
     report = bench.measure_memory(Settings(), parts=parts)
 
     assert list(report.found) == ["one"]
-    assert report.left_out == ("two", "three")
+    assert report.left_out == {"two": "stopped before", "three": "stopped before"}
     assert any("three" in note for note in notes_of(report))
+
+
+def test_a_part_without_what_it_needs_is_left_out_and_the_rest_is_measured():
+    parts = part("one", raising=MissingExtraError("no renderer")), part("two")
+
+    report = bench.measure_memory(Settings(), parts=parts)
+
+    assert (list(report.found), report.left_out) == (["two"], {"one": "no renderer"})
+    assert any("no renderer" in note for note in notes_of(report))
 
 
 def test_a_bench_interrupted_before_anything_is_interrupted():

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from robomem.errors import ConfigError
-from robomem.eval.bench import OnStep, Options, Outcome
+from robomem.errors import ConfigError, MissingExtraError
+from robomem.eval.bench import INSTALL, OnStep, Options, Outcome
 from robomem.eval.columns import markdown
 from robomem.eval.machine import this_machine, versions_of
 from robomem.eval.measure import Steps
@@ -16,6 +16,7 @@ from robomem_sim.bench_memory.life import measure_life
 from robomem_sim.bench_memory.pictures import Pictures, check_matplotlib, draw_pictures
 from robomem_sim.bench_memory.report import (
     QUICK,
+    Findings,
     Part,
     Report,
     Settings,
@@ -23,8 +24,19 @@ from robomem_sim.bench_memory.report import (
     tables_of,
 )
 
+
+def _measure_things(seeds: Sequence[int], is_quick: bool) -> Findings:
+    """Measure things in houses that are rendered; only this part needs the extra `sim`."""
+    try:
+        from robomem_sim.bench_memory.things import measure_things
+    except ImportError as err:
+        raise MissingExtraError(f"patrols need a renderer ({err}): {INSTALL}") from err
+    return measure_things(seeds, is_quick)
+
+
 PARTS = (
-    Part("life", measure_life, 180, 20),
+    Part("life", measure_life, 240, 20),
+    Part("things", _measure_things, 200, 30),
     Part("facts", measure_facts, 30, 8),
     Part("episodes", measure_episodes, 60, 25),
 )
@@ -64,10 +76,15 @@ def measure_memory(
     lengths = [part.quick_seconds if settings.is_quick else part.seconds for part in parts]
     steps = Steps(sum(lengths), on_step)
     seconds, found = dict[str, float](), dict[str, object]()
+    left_out = {part.name: "stopped before" for part in parts}
     try:
         for part, length in zip(parts, lengths, strict=True):
             begin_s = time.perf_counter()
-            found[part.name] = part.measure(settings.seeds, settings.is_quick)
+            try:
+                found[part.name] = part.measure(settings.seeds, settings.is_quick)
+                del left_out[part.name]
+            except MissingExtraError as err:
+                left_out[part.name] = str(err)
             seconds[part.name] = time.perf_counter() - begin_s
             steps.advance(length)
     except KeyboardInterrupt:
@@ -79,7 +96,7 @@ def measure_memory(
         settings=settings,
         seconds=seconds,
         found=found,
-        left_out=tuple(part.name for part in parts if part.name not in found),
+        left_out=left_out,
     )
 
 

@@ -65,14 +65,14 @@ QUICK = Settings(lives=1, is_quick=True)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of it: what each part found, by its name, and the seconds that it took; `left_out` were stopped by Ctrl-C."""
+    """All of it: what each part found, by its name, and the seconds that it took; `left_out` says what was not measured, and why."""
 
     machine: Machine
     versions: dict[str, str | None]
     settings: Settings
     seconds: dict[str, float]
     found: dict[str, Any]
-    left_out: tuple[str, ...]
+    left_out: dict[str, str]
 
 
 def tables_of(report: Report) -> tuple[Table, ...]:
@@ -89,5 +89,5 @@ def notes_of(report: Report) -> tuple[str, ...]:
         where(report.machine, report.versions),
         f"generated lives of seeds {seeds}{', quickly' if settings.is_quick else ''}",
         f"{sum(report.seconds.values()):.0f} s in all",
-        *(f"not measured: {name}: stopped before" for name in report.left_out),
+        *(f"not measured: {name}: {why}" for name, why in report.left_out.items()),
     )

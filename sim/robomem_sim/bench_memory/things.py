@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from robomem.config import Config, MotionConfig, SpatialConfig, StoreConfig
+from robomem.eval.bench import Table
 from robomem.geometry import transform
 from robomem.memory import Memory
 from robomem.types import EntityState, Observation
@@ -45,6 +46,11 @@ class ThingsFindings:
     memory: Remembered
     memory_without_looks: Remembered
     nearest: Remembered
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return what was found as a table."""
+        houses = f"{len(self.seeds)} houses, {self.patrols} patrols each, {self.frames:,} frames"
+        return (Table(f"Things: {houses}", HEADER, self.rows()),)
 
     def rows(self) -> tuple[tuple[str, ...], ...]:
         """Return a table, a row for each figure, in percent."""
