@@ -225,6 +225,12 @@ def is_subsequence(steps, plan):
     return all(step in rest for step in steps)
 
 
+def test_the_step_that_more_plans_have_stays_where_two_are_in_another_order():
+    plans = ["wxyz", "xwyz", "wvyz"]
+
+    assert skeleton(plans, count=3, overlap=0.5) == (("w", "y", "z"), [0, 1, 2])
+
+
 @given(plans=st.lists(PLANS.filter(len), min_size=1, max_size=5))
 def test_all_that_joined_a_skeleton_follow_it(plans):
     steps, joined = skeleton(plans, count=3, overlap=0.6)

@@ -1,11 +1,14 @@
 """How a task is done, distilled from what worked: pure functions on plans and on counts.
 
-A skeleton is what plans have in common: their longest common subsequence, one after the other (Memp's
-"build" step, Fang et al., "Memp: exploring agent procedural memory", 2025, without a language model).
+A skeleton is what plans have in common: their common subsequence, one after the other (Memp's "build" step, Fang
+et al., "Memp: exploring agent procedural memory", 2025, without a language model). Where two steps come in another
+order in two plans, the one that more plans have stays.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 
 Z = 1.645  # of a normal distribution: one-sided 95 %
 
@@ -85,29 +88,39 @@ def skeleton(
         overlap: A plan is like them when what would be left is this part or more of each.
     """
     first, *others = plans
-    steps, joined, longest = tuple(first), [0], len(first)
+    steps, joined, members = tuple(first), [0], [first]
     for number, plan in enumerate(others, start=1):
         common = common_steps(steps, plan)
-        if len(joined) < count and len(common) >= overlap * max(longest, len(plan)):
-            steps, longest = common, max(longest, len(plan))
+        if len(joined) < count and len(common) >= overlap * max(map(len, (*members, plan))):
+            steps = common
             joined.append(number)
-    return steps, joined
+            members.append(plan)
+    weights = Counter(key for plan in members for key in {key_of(step) for step in plan})
+    likely = reduce(partial(common_steps, weights=weights), members, tuple(first))
+    return max(likely, steps, key=len), joined
 
 
-def common_steps(a: Sequence[str], b: Sequence[str]) -> tuple[str, ...]:
+def common_steps(
+    a: Sequence[str], b: Sequence[str], *, weights: Mapping[str, int] | None = None
+) -> tuple[str, ...]:
     """Return the longest common subsequence of two plans, as written in the first.
 
-    Wagner and Fischer, "The string-to-string correction problem", 1974. Steps are compared as `key_of`.
+    Wagner and Fischer, "The string-to-string correction problem", 1974.
+
+    Args:
+        a: A plan; steps are compared as `key_of`.
+        b: Another.
+        weights: How much each step counts, by its key: the heaviest common subsequence then.
     """
     keys_a, keys_b = [key_of(step) for step in a], [key_of(step) for step in b]
-    lengths = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]  # [i][j]: of a[i:] and b[j:]
+    best = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]  # [i][j]: of a[i:] and b[j:]
     for i in reversed(range(len(a))):
+        weight = 1 if weights is None else weights[keys_a[i]]
         for j in reversed(range(len(b))):
+            best[i][j] = max(best[i + 1][j], best[i][j + 1])
             if keys_a[i] == keys_b[j]:
-                lengths[i][j] = 1 + lengths[i + 1][j + 1]
-            else:
-                lengths[i][j] = max(lengths[i + 1][j], lengths[i][j + 1])
-    return tuple(a[i] for i in _path(lengths, keys_a, keys_b))
+                best[i][j] = max(best[i][j], weight + best[i + 1][j + 1])
+    return tuple(a[i] for i in _path(best, keys_a, keys_b))
 
 
 def key_of(text: str) -> str:
@@ -115,15 +128,16 @@ def key_of(text: str) -> str:
     return " ".join(word for word in text.casefold().split() if word not in ("a", "an", "the"))
 
 
-def _path(lengths: list[list[int]], keys_a: list[str], keys_b: list[str]) -> list[int]:
+def _path(best: list[list[int]], keys_a: list[str], keys_b: list[str]) -> list[int]:
+    """Follow what was best from the beginning; returns the rows of `a` that are common."""
     i = j = 0
     path = []
     while i < len(keys_a) and j < len(keys_b):
-        if keys_a[i] == keys_b[j]:
+        if best[i][j] == best[i + 1][j]:
+            i += 1
+        elif best[i][j] == best[i][j + 1]:
+            j += 1
+        else:
             path.append(i)
             i, j = i + 1, j + 1
-        elif lengths[i + 1][j] >= lengths[i][j + 1]:
-            i += 1
-        else:
-            j += 1
     return path

@@ -62,7 +62,7 @@ _TOP_DOWN: tuple[Column[TopDownScore], ...] = (
 )
 _ACTING: tuple[Column[ActingScore], ...] = (
     Column("mean %", lambda s: 100 * s.rate, ".0f"),
-    Column("worst seed %", lambda s: 100 * s.worst, ".0f"),
+    Column("worst %", lambda s: 100 * s.worst, ".0f"),
 )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from statistics import mean
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from robomem.eval.trial import new_memory
 from robomem.memory import Memory
 
 PLANS, TRIALS, WORLDS = 6, 240, 4
+TURNS = 3  # of every seed
 EXPLORE = 0.05  # of all trials go to a plan at random, for those that explore
 TASK = "bring the tea"
 STEPS = ("go to the kitchen", "find the cup", "boil water", "pour", "carry", "hand over")
@@ -23,7 +25,7 @@ ASIDES = ("look around", "wait", "greet somebody")
 
 @dataclass(frozen=True, slots=True)
 class ActingScore:
-    """The part of the trials that succeeded, by what was acted on; `worst` is that of the worst seed."""
+    """The part of the trials that succeeded, by what was acted on; `worst` is that of the worst turn."""
 
     acts_on: str
     rate: float
@@ -43,16 +45,15 @@ class Actor(Protocol):
 def measure_procedures(seeds: Sequence[int]) -> tuple[ActingScore, ...]:
     """Let each actor try the same tasks in the same worlds."""
     rates: dict[str, list[float]] = {}
-    for seed in seeds:
-        chances = _worlds(np.random.default_rng([seed, 5]))
+    for seed, turn in product(seeds, range(TURNS)):
+        chances = _worlds(np.random.default_rng([seed, turn, 5]))
+        luck = np.random.default_rng([seed, turn, 6]).random(len(chances))
         with new_memory(Config(store=StoreConfig(sync="normal"))) as memory:
-            actors = _actors(memory, seed)
-            for name, actor in actors.items():
-                luck = np.random.default_rng([seed, 6]).random(len(chances))
+            for name, make in _ACTORS.items():
+                actor = make(np.random.default_rng([seed, turn, 7]), memory)
                 rates.setdefault(name, []).append(_acted(actor, chances, luck))
-        rates.setdefault("the best plan, if it were known", []).append(
-            float(chances.max(axis=1).mean())
-        )
+        best = float(chances.max(axis=1).mean())
+        rates.setdefault("the best plan, if it were known", []).append(best)
     return tuple(ActingScore(name, mean(found), min(found)) for name, found in rates.items())
 
 
@@ -121,26 +122,29 @@ class _BestOnAverage(_Random):
 
 
 class _Experienced(_Random):
-    """Does what the most trusted procedure says, and explores; each plan comes with steps of no account."""
+    """Does what the most trusted procedure says, and explores; something of no account comes between its steps."""
 
     def __init__(self, rng: Generator, memory: Memory) -> None:
         super().__init__(rng)
         self._memory = memory
         self._trial = 0
+        self._steps: Sequence[str] = ()
 
     def choose(self) -> int:
         procedures = self._memory.experience.procedures(TASK)
         if not procedures or self._rng.random() < EXPLORE:
-            return super().choose()
-        (plan,) = (i for i in range(PLANS) if _steps(i)[1] in procedures[0].steps)
-        return plan
+            plan = super().choose()
+            self._steps = _steps(plan)
+            return plan
+        self._steps = procedures[0].steps
+        return next(i for i in range(PLANS) if set(_steps(i)[1:-1]) & set(self._steps))
 
     def learn(self, plan: int, is_success: bool) -> None:
         self._trial += 1
-        steps = _steps(plan)
-        steps.insert(int(self._rng.integers(len(steps))), str(self._rng.choice(ASIDES)))
+        at = int(self._rng.integers(len(self._steps)))
+        steps = (*self._steps[:at], str(self._rng.choice(ASIDES)), *self._steps[at:])
         self._memory.experience.record(
-            Experience(stamp_ns=self._trial, task=TASK, plan=tuple(steps), is_success=is_success)
+            Experience(stamp_ns=self._trial, task=TASK, plan=steps, is_success=is_success)
         )
 
 
@@ -149,11 +153,9 @@ def _steps(plan: int) -> list[str]:
     return [STEPS[0], *(f"{step} by way {plan}" for step in STEPS[1:-1]), STEPS[-1]]
 
 
-def _actors(memory: Memory, seed: int) -> Mapping[str, Actor]:
-    makers: Mapping[str, Callable[[Generator], Actor]] = {
-        "procedures (robomem)": lambda rng: _Experienced(rng, memory),
-        "the last plan while it works": _LastPlan,
-        "the best plan on average": _BestOnAverage,
-        "anything": _Random,
-    }
-    return {name: make(np.random.default_rng([seed, 7])) for name, make in makers.items()}
+_ACTORS: Mapping[str, Callable[[Generator, Memory], Actor]] = {
+    "procedures (robomem)": _Experienced,
+    "the last plan while it works": lambda rng, _: _LastPlan(rng),
+    "the best plan on average": lambda rng, _: _BestOnAverage(rng),
+    "anything": lambda rng, _: _Random(rng),
+}

@@ -13,7 +13,7 @@ from robomem.memory import Memory
 from robomem_sim.lives import Asked, ConceptEncoder, ask_about, live
 
 BREADTHS = (2, 4, 8, 16)
-QUESTIONS = 15  # of each kind
+QUESTIONS = 10  # of each kind
 KINDS = (Asked.HAPPENED, Asked.TOLD, Asked.WHERE, Asked.WHEN)
 K = 5
 EPSILON = 1e-3  # of scores: embeddings are kept in 16 bits
@@ -53,11 +53,14 @@ def measure_top_down(seeds: Sequence[int], *, days: float) -> tuple[TopDownScore
             receipt = memory.log(words.happening(encoder) for words in life.words())
             events += len(receipt.event_ids)
             embeddings = memory.event_search.embeddings(receipt.event_ids)
+            chunks = len(memory.hierarchy.episodes("chunk"))
             for question in questions:
                 query = encoder.encode(question.words)
                 flat = _similarity(embeddings, query)
                 for breadth, compared in found.items():
-                    compared.append(_compare(memory, query, flat, breadth=breadth, rng=rng))
+                    compared.append(
+                        _compare(memory, query, flat, breadth=breadth, rng=rng, chunks=chunks)
+                    )
     return tuple(
         TopDownScore(
             days=days,
@@ -86,21 +89,18 @@ def _compare(
     flat: NDArray[np.float64],
     *,
     breadth: int,
+    chunks: int,
     rng: np.random.Generator,
 ) -> _Compared:
+    """Ask from the top down; what is compared is all chunks, the segments of some, and the events in some of these."""
     looked_into = memory.hierarchy.recall(embedding=query, breadth=breadth, limit=len(flat))
     least = np.sort(flat)[-K] - EPSILON
     found = sum(hit.score >= least for hit in looked_into[:K])
-    count = len(looked_into) + _keys(memory, breadth)
+    keys = chunks + min(breadth, chunks) * memory.config.segments.chunk_segments
+    count = len(looked_into) + keys
     drawn = flat[rng.permutation(len(flat))[:count]]
     found_at_cost = min(K, int((drawn >= least).sum()))
     return _Compared(count, found / K, found_at_cost / K)
-
-
-def _keys(memory: Memory, breadth: int) -> int:
-    """Return how many means of episodes are compared at most: of all chunks, and of the segments of some."""
-    chunks = len(memory.hierarchy.episodes("chunk"))
-    return chunks + min(breadth, chunks) * memory.config.segments.chunk_segments
 
 
 def _similarity(embeddings: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float64]:
