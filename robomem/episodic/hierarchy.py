@@ -15,6 +15,8 @@ from robomem.errors import QueryError
 from robomem.store.access import Access
 from robomem.store.records import Records
 
+CHUNKS_PER_SEGMENT = 2  # a chunk's mean is blurred: looking into more of them costs little
+
 
 class Hierarchy:
     """The episodes of one memory."""
@@ -74,14 +76,14 @@ class Hierarchy:
     ) -> list[ScoredEvent]:
         """Return events by what they mean, from the top down: look only into the episodes that fit best.
 
-        Of all chunks the `breadth` best, by the cosine with their mean; of their segments the `breadth` best, and
-        those that are not closed; of the events in these the best, as `EventSearch` scores similarity. HCAM's
-        recall (see `chunks`), with one level more.
+        Of all chunks those that fit best, twice `breadth`, by the cosine with their mean; of their segments the
+        `breadth` best, and those that are not closed; of the events in these the best, as `EventSearch` scores
+        similarity. HCAM's recall (see `chunks`), with one level more.
 
         Args:
             text: Words that events should share.
             embedding: What they should mean, (D,); where given, it decides.
-            breadth: How many episodes are looked into, on each level.
+            breadth: How many segments are looked into.
             limit: How many events at most.
 
         Raises:
@@ -91,7 +93,9 @@ class Hierarchy:
             raise QueryError(f"breadth and limit are at least 1, got {breadth} and {limit}")
         with self._access.reading() as records:
             cue = cue_of(records, text=text, embedding=embedding)
-            chunks = cue.best(records.episodes.select("level = ?", CHUNK), breadth)
+            chunks = cue.best(
+                records.episodes.select("level = ?", CHUNK), CHUNKS_PER_SEGMENT * breadth
+            )
             segments = cue.best(
                 [
                     row

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.config import Config, StoreConfig
+from robomem.episodic.hierarchy import CHUNKS_PER_SEGMENT
 from robomem.eval.trial import new_memory
 from robomem.memory import Memory
 from robomem_sim.lives import Asked, ConceptEncoder, ask_about, live
@@ -25,7 +26,7 @@ class TopDownScore:
 
     Attributes:
         days: Length of the lives.
-        breadth: How many episodes were looked into, on each level.
+        breadth: How many segments were looked into.
         events: In a life.
         compared: Vectors that were compared with the question's, of episodes and events.
         recall: Part of the five best events of all that are among the five found; equals count as one another.
@@ -96,7 +97,8 @@ def _compare(
     looked_into = memory.hierarchy.recall(embedding=query, breadth=breadth, limit=len(flat))
     least = np.sort(flat)[-K] - EPSILON
     found = sum(hit.score >= least for hit in looked_into[:K])
-    keys = chunks + min(breadth, chunks) * memory.config.segments.chunk_segments
+    looked_at = min(CHUNKS_PER_SEGMENT * breadth, chunks)
+    keys = chunks + looked_at * memory.config.segments.chunk_segments
     count = len(looked_into) + keys
     drawn = flat[rng.permutation(len(flat))[:count]]
     found_at_cost = min(K, int((drawn >= least).sum()))
