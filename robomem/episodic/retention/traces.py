@@ -16,7 +16,7 @@ from robomem.store.retention_rows import TraceRow
 from robomem.store.rows import EventRow
 from robomem.types import EventKind
 
-ROW_BYTES = 400  # of an event without its words, with its trace and its places in the indexes
+ROW_BYTES = 300  # of an event without its words, with its trace and its places in the indexes, about
 TEXT_BYTES = 2  # of a byte of text: once in the row, once in the index of words
 IN_IDS = "event_id IN (SELECT value FROM json_each(?))"
 
@@ -36,13 +36,9 @@ class Traces:
         events = self._records.events.select("event_id > ?", self.newest_id)
         if not events:
             return Shelf.empty()
-        sizes = self._embedding_sizes(events[0].event_id)
-        traces = []
-        for event in events:
-            trace = self._trace(event, sizes.get(event.event_id, 0))
-            self._records.traces.save(trace)  # the next one asks for the last place of its topic
-            traces.append(trace)
         self.newest_id = events[-1].event_id
+        traces = self._traces_of(events)
+        self._records.traces.save_all(traces)
         return _shelf(traces, [(e.stamp_ns, e.until_ns) for e in events])
 
     def shelf(self) -> Shelf:
@@ -100,33 +96,61 @@ class Traces:
         """Delete events, with all that is kept of them."""
         self._records.events.delete(IN_IDS, *_json(event_ids))
 
-    def _trace(self, event: EventRow, embedding_bytes: int) -> TraceRow:
-        place, topic = self._place(event), key_of(event.label or event.text)
-        ((_, last_place),) = self._records.traces.values(
-            ("max(event_id)", "place"), "topic = ?", topic
-        )
-        words = event.text, event.label or "", event.room or "", event.source
-        return TraceRow(
-            event_id=event.event_id,
-            last_ns=event.until_ns,
-            stability_s=initial_stability_s(
-                event.kind, is_surprising=last_place != place, base_s=self._config.stability_s
-            ),
-            recalls=0,
-            weight=1,
-            place=place,
-            topic=topic,
-            size=ROW_BYTES + TEXT_BYTES * sum(len(w.encode()) for w in words) + embedding_bytes,
-            is_pinned=False,
-        )
+    def _traces_of(self, events: Sequence[EventRow]) -> list[TraceRow]:
+        topics = [key_of(event.label or event.text) for event in events]
+        last_places = self._last_places(topics)
+        places = self._places(events)
+        embedding_bytes = self._embedding_bytes(events[0].event_id)
+        traces = []
+        for event, topic, place in zip(events, topics, places, strict=True):
+            stability_s = initial_stability_s(
+                event.kind,
+                is_surprising=last_places.get(topic) != place,
+                base_s=self._config.stability_s,
+            )
+            last_places[topic] = place
+            words = event.text, event.label or "", event.room or "", event.source
+            traces.append(
+                TraceRow(
+                    event_id=event.event_id,
+                    last_ns=event.until_ns,
+                    stability_s=stability_s,
+                    recalls=0,
+                    weight=1,
+                    place=place,
+                    topic=topic,
+                    size=ROW_BYTES
+                    + TEXT_BYTES * sum(len(w.encode()) for w in words)
+                    + embedding_bytes.get(event.event_id, 0),
+                    is_pinned=False,
+                )
+            )
+        return traces
 
-    def _place(self, event: EventRow) -> int:
-        if event.room is not None:
-            return key_of(event.room)
-        row = None if event.keyframe_id is None else self._records.keyframes.get(event.keyframe_id)
-        return NOWHERE if row is None else place_at(row.T_map_kf.reshape(4, 4)[:2, 3], self._config)
+    def _last_places(self, topics: Iterable[int]) -> dict[int, int]:
+        """Return where the last event about each topic was, of those that are kept."""
+        rows = self._records.traces.values(
+            ("topic", "place", "max(event_id)"),
+            "topic IN (SELECT value FROM json_each(?)) GROUP BY topic",
+            *_json(set(topics)),
+        )
+        return {topic: place for topic, place, _ in rows}
 
-    def _embedding_sizes(self, first_id: int) -> dict[int, int]:
+    def _places(self, events: Iterable[EventRow]) -> list[int]:
+        squares: dict[int | None, int] = {None: NOWHERE}
+        places = []
+        for event in events:
+            if event.room is not None:
+                places.append(key_of(event.room))
+                continue
+            if event.keyframe_id not in squares:
+                row = self._records.keyframes.get(event.keyframe_id)
+                assert row is not None, "what an event hangs on is stored"
+                squares[event.keyframe_id] = place_at(row.T_map_kf[[3, 7]], self._config)
+            places.append(squares[event.keyframe_id])
+        return places
+
+    def _embedding_bytes(self, first_id: int) -> dict[int, int]:
         return dict(
             self._records.embeddings.values(
                 ("event_id", "length(vector)"), "event_id >= ?", first_id
