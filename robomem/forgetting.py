@@ -1,9 +1,11 @@
 """Forgotten is gone: rows, words, images and shapes, from every file.
 
 erase    inside a transaction: delete the rows, and doom the images
+let_go   inside a transaction: leave nothing that names events that retention lets go
 finish   after it: remove what is doomed from the disk, and the bytes of deleted rows
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -46,6 +48,27 @@ class Forgetter:
         self._records.drop_claims(ClaimKind.ENTITY, ids)
         self._records.doom(digests)
         return len(wanted) + len(events)
+
+    def let_go(self, event_ids: Iterable[int]) -> None:
+        """Leave nothing that names events that are no longer kept, and hold what was learnt from them.
+
+        Facts and lessons outlive the telling, but not one that was in quarantine: nothing would hold them there.
+        """
+        ids = json.dumps(list(event_ids))
+        records, held_ids = self._records, self._records.held_ids(ClaimKind.EVENT)
+        held_ids &= set(json.loads(ids))
+        self._facts.erase(entity_ids=(), event_ids=held_ids)
+        records.drop_claims(ClaimKind.EVENT, held_ids)
+        of_events = "IN (SELECT value FROM json_each(?))"
+        records.claims.delete(f"kind = ? AND item_id {of_events}", ClaimKind.EVENT, ids)
+        for lesson in records.lessons.select(
+            f"kind = ? AND item_id {of_events}", ClaimKind.EVENT, ids
+        ):
+            records.lessons.save(replace(lesson, kind=None, item_id=None))
+        for fact in records.facts.select(f"event_id {of_events}", ids):
+            records.facts.save(replace(fact, event_id=None))
+        for alias in records.aliases.select(f"event_id {of_events}", ids):
+            records.aliases.save(replace(alias, event_id=None))
 
     def finish(self) -> None:
         """Remove what is doomed; a process that died on the way does so when the memory is reopened."""

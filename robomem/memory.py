@@ -628,9 +628,9 @@ class Memory:
 
     def _let_go(self, event_ids: Iterable[int]) -> None:
         event_ids = list(event_ids)
-        self._records.drop_claims(ClaimKind.EVENT, event_ids)
+        self._forgetter.let_go(event_ids)
         if self._observer is not None:
-            self._observer.let_go(event_ids)
+            self._observer.look_up_events()
 
     def _renew_observer(self) -> None:
         self._observer = self._new_observer()

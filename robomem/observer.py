@@ -94,9 +94,9 @@ class Observer:
         self._hear(zip(receipt.event_ids, accepted, strict=True))
         return receipt
 
-    def let_go(self, event_ids: Iterable[int]) -> None:
-        """Take note that events changed, or are no more."""
-        self._timeline.let_go(event_ids)
+    def look_up_events(self) -> None:
+        """Look up anew what goes on: events changed, or are no more."""
+        self._timeline.look_up()
 
     def tracks(self) -> "tuple[Track, ...]":
         """Return what moved lately."""

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from robomem.claims import ClaimKind, Level
 from robomem.config import Config, RetentionConfig, StoreConfig
 from robomem.episodic.retention.shelf import key_of
 from robomem.errors import ConfigError, QueryError, StoreReadOnlyError
@@ -464,3 +465,53 @@ def test_a_failed_transaction_leaves_what_was_learnt(open_memory, monkeypatch):
     assert (state(memory), memory.retention.report()) == before
     memory.log([words(7, label="mug")])
     assert memory.retention.report().events == 5
+
+
+# ---- what was learnt from what went -------------------------------------------------------------
+
+
+def test_facts_outlive_the_telling(open_memory):
+    memory = open_memory(max_events=3)
+    memory.guard.set_trust("ada", Level.KNOWN)
+    told = words(0, text="the fizz is a cup", source="ada")
+    (event_id,) = memory.log([told]).event_ids
+
+    memory.log(words(index) for index in range(1, 6))
+
+    rows = memory._records.facts.select()
+    assert event_id not in {event.event_id for event in memory.events()}
+    assert [row.event_id for row in rows] == [None] * len(rows)
+    assert len(rows) > 0
+
+
+def test_what_was_held_is_not_let_out_by_its_going(open_memory):
+    memory = open_memory(max_events=3)
+    memory.guard.set_trust("mallory", Level.UNTRUSTED)
+    (event_id,) = memory.log([words(0, text="the fizz is a cup", source="mallory")]).event_ids
+    assert event_id in memory._records.held_ids(ClaimKind.EVENT)
+
+    memory.log(words(index) for index in range(1, 6))
+
+    assert memory._records.facts.count() == 0
+    assert memory._records.claims.count("item_id = ? AND kind = 'event'", event_id) == 0
+
+
+def test_what_is_counted_is_about_what_it_takes_in_the_file(open_memory, tmp_path):
+    memory = open_memory()
+    rng = np.random.default_rng(0)
+    for start in range(0, 3000, 500):
+        memory.log(
+            words(
+                start + index,
+                kind=EventKind.OBSERVED,
+                text=" ".join(f"word{k}" for k in rng.integers(0, 2000, 12)),
+                embedding=rng.normal(size=128),
+            )
+            for index in range(500)
+        )
+    counted = memory.retention.report().bytes
+
+    memory.forget(event_ids=[1])
+
+    size = (tmp_path / "a.rmem" / "records.sqlite").stat().st_size
+    assert 0.5 < size / counted < 1.5

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robomem.episodic.retention.allocation import Need, Shares, fair_level, protected, victims
@@ -17,6 +17,7 @@ from robomem.episodic.retention.strength import newer_of_topic, rehearsed, reten
 from robomem.types import EventKind
 
 NS = 10**9
+quick = settings(max_examples=60, deadline=None)
 NO_SHARES = Shares(places=0.0, recent=0.0)
 
 
@@ -64,6 +65,7 @@ names = st.sampled_from(sorted(POLICIES))
 # ---- strength -----------------------------------------------------------------------------------
 
 
+@quick
 @given(
     last_s=st.integers(0, 10**6),
     stability_s=st.floats(1, 1e7),
@@ -94,6 +96,7 @@ def test_a_recall_at_once_gains_nothing_and_a_late_one_much():
     assert late[1] == pytest.approx(200.0, rel=1e-3)
 
 
+@quick
 @given(shelves())
 def test_newer_ones_of_a_topic_are_counted(shelf):
     keys = list(zip(shelf.stamps_ns, shelf.ids, shelf.topics, strict=True))
@@ -106,6 +109,7 @@ def test_newer_ones_of_a_topic_are_counted(shelf):
 # ---- policies -----------------------------------------------------------------------------------
 
 
+@quick
 @given(shelves(), names, st.randoms(use_true_random=False))
 def test_the_order_of_eviction_depends_on_the_events_only(shelf, name, random):
     shuffled = list(range(len(shelf)))
@@ -136,6 +140,7 @@ def test_every_strategy_does_what_it_is_called():
 # ---- allocation ---------------------------------------------------------------------------------
 
 
+@quick
 @given(st.lists(st.integers(0, 12), max_size=8), st.integers(0, 60))
 def test_the_fair_level_is_the_highest_that_fits(counts, capacity):
     level = fair_level(np.array(counts, np.int64), capacity)
@@ -147,6 +152,7 @@ def test_the_fair_level_is_the_highest_that_fits(counts, capacity):
     assert level >= max(counts, default=0) or taken(level + 1) > capacity
 
 
+@quick
 @given(shelves(), names, shares, st.integers(0, 40), st.integers(0, 40), st.integers(0, 200))
 def test_victims_are_those_of_a_loop(shelf, name, shares, capacity, events, total_bytes):
     order = POLICIES[name](shelf, now_ns=100 * NS)
@@ -166,6 +172,7 @@ def test_victims_are_those_of_a_loop(shelf, name, shares, capacity, events, tota
     assert gone == expected
 
 
+@quick
 @given(shelves(), names, st.floats(0, 1), st.integers(0, 40))
 def test_a_place_keeps_its_share_while_others_have_more(shelf, name, share, capacity):
     shares = Shares(places=share, recent=0.0)
@@ -202,6 +209,7 @@ def test_the_best_strategy_is_found_and_then_another():
     assert learner.weights.sum() == pytest.approx(1.0)
 
 
+@quick
 @given(st.integers(0, 2**32 - 1))
 def test_the_regret_is_within_the_bound_of_hedge(seed):
     losses = np.random.default_rng(seed).random((200, 4)) ** np.array([1, 2, 3, 4])
@@ -215,6 +223,7 @@ def test_the_regret_is_within_the_bound_of_hedge(seed):
     assert suffered - losses.sum(axis=0).min() <= np.sqrt(len(losses) / 2 * np.log(4)) + 1e-9
 
 
+@quick
 @given(shelves(min_size=1))
 def test_a_strategy_with_all_weight_decides_alone(shelf):
     orders = [policy(shelf, now_ns=100 * NS) for policy in POLICIES.values()]
@@ -224,6 +233,7 @@ def test_a_strategy_with_all_weight_decides_alone(shelf):
         assert learner.vote(orders).tolist() == order.tolist()
 
 
+@quick
 @given(shelves(min_size=5), st.integers(1, 10), st.integers(1, 6))
 def test_a_shadow_is_what_its_strategy_alone_would_have_kept(shelf, capacity, batch):
     policies = tuple(POLICIES.values())
@@ -270,7 +280,7 @@ def saying(event_id, start_s, text, *, seconds=1, kind=EventKind.OBSERVED, about
         about=(about,),
         text=text,
         embedding=options.get("embedding"),
-        is_pinned=options.get("is_pinned", False),
+        is_separate=options.get("is_separate", False),
     )
 
 
@@ -291,30 +301,32 @@ def test_neighbours_that_say_the_same_become_one_with_both_spans():
         saying(2, 62, "a cup"),
         saying(2, 5, "a dog"),
         saying(2, 5, "a cup", about="b"),
-        saying(2, 5, "a cup", kind=EventKind.TOLD),
-        saying(2, 5, "a cup", is_pinned=True),
+        saying(2, 5, "a cup", kind=EventKind.SEEN),
+        saying(2, 5, "a cup", is_separate=True),
     ],
-    ids=["later", "other words", "of another thing", "of another kind", "pinned"],
+    ids=["later", "other words", "of another thing", "of another kind", "separate"],
 )
 def test_what_differs_is_not_merged(other):
     assert merged([saying(1, 0, "a cup"), other]) == []
 
 
-@pytest.mark.parametrize("kind", [EventKind.ACTED, EventKind.OUTCOME, EventKind.MOVED])
-def test_what_was_done_counts_each_time(kind):
+@pytest.mark.parametrize("kind", [EventKind.ACTED, EventKind.TOLD, EventKind.MOVED])
+def test_what_was_done_or_said_counts_each_time(kind):
     assert merged([saying(i, i, "a cup", kind=kind) for i in (1, 2)]) == []
 
 
-def test_captions_that_mean_the_same_are_merged_and_utterances_are_not():
+def test_captions_that_mean_the_same_are_merged():
     near, far = np.eye(2, dtype=np.float32), np.float32([0.99, np.sqrt(1 - 0.99**2)])
 
-    for kind, count in ((EventKind.OBSERVED, 1), (EventKind.TOLD, 0)):
-        same = [
-            saying(1, 0, "a cup", kind=kind, embedding=near[0]),
-            saying(2, 5, "a mug", kind=kind, embedding=far),
-            saying(3, 9, "a dog", kind=kind, embedding=near[1]),
+    (merge,) = merged(
+        [
+            saying(1, 0, "a cup", embedding=near[0]),
+            saying(2, 5, "a mug", embedding=far),
+            saying(3, 9, "a dog", embedding=near[1]),
         ]
-        assert len(merged(same)) == count
+    )
+
+    assert (merge.into_id, merge.event_id) == (1, 2)
 
 
 events = st.lists(
@@ -322,6 +334,7 @@ events = st.lists(
 )
 
 
+@quick
 @given(events, st.integers(0, 90))
 def test_merging_keeps_spans_and_leaves_nothing_to_merge(drawn, gap_s):
     sayings = [saying(i + 1, s, text, seconds=n) for i, (s, n, text) in enumerate(drawn)]

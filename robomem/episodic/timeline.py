@@ -1,6 +1,5 @@
 """The log of events: a sighting goes on until a gap ends it, and then another one begins."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -119,10 +118,9 @@ class Timeline:
         self._records.events.save(event)
         return event.event_id
 
-    def let_go(self, event_ids: Iterable[int]) -> None:
-        """Look up anew what went on when these changed or went: sightings are not taken for going on."""
-        gone = set(event_ids)
-        self._current = {i: e for i, e in self._current.items() if e.event_id not in gone}
+    def look_up(self) -> None:
+        """Look up anew which sightings go on: their events changed, or are no more."""
+        self._current.clear()
 
     def _event(self, kind: EventKind, row: EntityRow, *, stamp_ns: int, source: str) -> EventRow:
         return EventRow(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from robomem.claims import ClaimKind
 from robomem.config import RetentionConfig
 from robomem.episodic.retention.learning import Learning
 from robomem.episodic.retention.merging import Merge, Saying, merges
@@ -47,7 +48,8 @@ def _sayings(records: Records, learning: Learning, rows: list[EventRow]) -> list
             about=(row.source, row.entity_id, row.label, traces[row.event_id].place),
             text=row.text,
             embedding=embeddings.get(row.event_id),
-            is_pinned=traces[row.event_id].is_pinned,
+            is_separate=traces[row.event_id].is_pinned
+            or records.claims.get(ClaimKind.EVENT, row.event_id) is not None,
         )
         for row in rows
     ]

@@ -54,7 +54,7 @@ class Retention:
     Args:
         access: To the records.
         config: The budgets, and what goes first.
-        let_go: Is told the ids of events that are no more, inside the transaction.
+        let_go: Is told the ids of events that are no longer kept, inside the transaction.
     """
 
     def __init__(
@@ -263,7 +263,7 @@ class Retention:
         looked_at, found = merge_some(self._access.records, learning, self._config, limit=limit)
         if not looked_at:
             return Consolidation(0, 0, self._make_room(learning, is_ahead=True), is_done=True)
-        self._let_go([i for merge in found for i in (merge.event_id, merge.into_id)])
+        self._let_go([merge.event_id for merge in found])
         return Consolidation(looked_at, len(found), 0, is_done=False)
 
     def _make_room(self, learning: Learning, *, is_ahead: bool = False) -> int:
@@ -275,8 +275,8 @@ class Retention:
         shelf = replace(shelf, visits=learning.allocator.visits_of(shelf.places))
         gone = shelf.take(learning.allocator.choose(shelf, need))
         _count(self._access.records, learning.traces, gone)
-        learning.traces.drop(gone.ids)
         self._let_go(gone.ids.tolist())
+        learning.traces.drop(gone.ids)
         if self._need():
             logger.warning("what is pinned has outgrown the budgets of retention: unpin some")
         return len(gone)

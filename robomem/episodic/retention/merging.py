@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from robomem.types import EventKind
 
-MERGED = (EventKind.SEEN, EventKind.OBSERVED, EventKind.TOLD)  # every other kind counts each time
+MERGED = (EventKind.SEEN, EventKind.OBSERVED)  # every other kind counts each time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Saying:
-    """What an event says, as far as merging cares; `about` is what must be equal."""
+    """What an event says, as far as merging cares; `about` is what must be equal.
+
+    What `is_separate` is merged into no other one: it is pinned, or somebody's word that the guard judges.
+    """
 
     event_id: int
     kind: EventKind
@@ -28,7 +31,7 @@ class Saying:
     about: tuple[object, ...]
     text: str
     embedding: NDArray[np.float32] | None
-    is_pinned: bool
+    is_separate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Merge:
 def merges(
     sayings: Iterable[Saying], *, after_id: int, gap_ns: int, min_similarity: float
 ) -> list[Merge]:
-    """Return which events go into which, in order; pinned ones go into none.
+    """Return which events go into which, in order.
 
     Args:
         sayings: By id. Those of the gap before the first one that is looked at are among them.
@@ -58,7 +61,7 @@ def merges(
         if saying.kind not in MERGED:
             continue
         group = kept[(saying.kind, *saying.about)]
-        is_new = saying.event_id > after_id and not saying.is_pinned
+        is_new = saying.event_id > after_id and not saying.is_separate
         index = _same(group, saying, gap_ns, min_similarity) if is_new else None
         if index is None:
             group.append(saying)

@@ -16,7 +16,9 @@ from robomem.store.retention_rows import TraceRow
 from robomem.store.rows import EventRow
 from robomem.types import EventKind
 
-ROW_BYTES = 300  # of an event without its words, with its trace and its places in the indexes, about
+ROW_BYTES = (
+    300  # of an event without its words, with its trace and its places in the indexes, about
+)
 TEXT_BYTES = 2  # of a byte of text: once in the row, once in the index of words
 IN_IDS = "event_id IN (SELECT value FROM json_each(?))"
 

@@ -1,7 +1,7 @@
 """What is measured, and in which order."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from robomem_sim.bench_memory.report import (
     notes_of,
     tables_of,
 )
+from robomem_sim.bench_memory.retention import RetentionFindings, measure_retention
+from robomem_sim.bench_memory.utility_picture import draw_utility
 
 
 def _measure_things(seeds: Sequence[int], is_quick: bool) -> Findings:
@@ -39,6 +41,7 @@ PARTS = (
     Part("things", _measure_things, 200, 30),
     Part("facts", measure_facts, 30, 8),
     Part("episodes", measure_episodes, 60, 25),
+    Part("retention", measure_retention, 120, 8),
 )
 PACKAGES = ("numpy", "faiss-cpu", "onnxruntime")
 DRAWING_S = 20
@@ -70,12 +73,12 @@ def measure_memory(
     Raises:
         MissingExtraError: Pictures are wanted, and the extra `viz` is not installed.
     """
+    seconds, found = dict[str, float](), dict[str, object]()
     if settings.pictures is not None:
         check_matplotlib()  # better now than in minutes
-        parts = (*parts, _drawing(Path(settings.pictures)))
+        parts = (*parts, _drawing(Path(settings.pictures), found))
     lengths = [part.quick_seconds if settings.is_quick else part.seconds for part in parts]
     steps = Steps(sum(lengths), on_step)
-    seconds, found = dict[str, float](), dict[str, object]()
     left_out = {part.name: "stopped before" for part in parts}
     try:
         for part, length in zip(parts, lengths, strict=True):
@@ -100,9 +103,15 @@ def measure_memory(
     )
 
 
-def _drawing(folder: Path) -> Part:
+def _drawing(folder: Path, found: Mapping[str, object]) -> Part:
+    """Return the part that draws, and what was found before it."""
+
     def draw(seeds: Sequence[int], is_quick: bool) -> Pictures:
         del is_quick
-        return draw_pictures(folder, seed=seeds[0])
+        drawn, retention = draw_pictures(folder, seed=seeds[0]), found.get("retention")
+        if isinstance(retention, RetentionFindings):
+            draw_utility(retention, folder / "retention.png")
+            drawn = Pictures((*drawn.files, "retention.png"))
+        return drawn
 
     return Part("pictures", draw, DRAWING_S, DRAWING_S)

@@ -1,7 +1,12 @@
-"""What is asked of a life while it is lived: not of everything alike, not always the same, mostly of what is recent.
+"""What is asked of a life while it is lived.
 
-Things are asked for by Zipf's law, in an order of popularity that has nothing to do with how often they are seen, and that
-changes twice in a life, as does what kind of question is the usual one.
+EVERYDAY: not of everything alike, not always the same, mostly of what is recent. Things are asked for by Zipf's law, in an order of
+popularity that has nothing to do with how often they are seen, and that changes twice in a life, as does what
+kind of question is the usual one.
+
+The others ask what happened in a room at some time, as one-sidedly as the tasks that SAT's allocator was
+made for (Jeon et al., 2024): of the first days only, of the last hours, of rooms where the robot seldom is, or often.
+For each of them one fixed strategy is right, and the others are wrong.
 """
 
 from collections.abc import Iterator
@@ -36,6 +41,18 @@ class Ask(StrEnum):
     ROOM = "what happened in that room then"
 
 
+class Demand(StrEnum):
+    """What is asked for."""
+
+    EVERYDAY = "everyday"
+    EARLY = "early"
+    LATE = "late"
+    SELDOM = "seldom visited"
+    OFTEN = "often visited"
+
+
+EDGE = 0.1  # of what was logged so far is early, and late
+ROOM_BIAS = 2.0  # rooms are asked for by their visits to this power, or one through it
 MIX = {  # how usual each is, in every phase
     Ask.LAST: (0.6, 0.25, 0.5),
     Ask.THEN: (0.1, 0.4, 0.15),
@@ -105,7 +122,7 @@ def log_of(life: Life) -> Log:
     return Log(shelf, kinds, tuple(sorted(labels)), tuple(np.unique(places).tolist()))
 
 
-def questions_of(log: Log, rng: Generator) -> list[Question]:
+def questions_of(log: Log, rng: Generator, demand: Demand = Demand.EVERYDAY) -> list[Question]:
     """Draw what is asked, in order; there is an answer to each."""
     first_ns, last_ns = int(log.shelf.stamps_ns[0]), int(log.shelf.stamps_ns[-1])
     count = int((last_ns - first_ns) / DAY_NS * QUESTIONS_A_DAY)
@@ -114,6 +131,9 @@ def questions_of(log: Log, rng: Generator) -> list[Question]:
     orders = [rng.permutation(len(log.labels)) for _ in range(PHASES)]
     questions = []
     for stamp_ns in stamps.tolist():
+        if demand is not Demand.EVERYDAY:
+            questions.append(_of_room(log, _anchor(log, demand, stamp_ns, rng), stamp_ns))
+            continue
         phase = (stamp_ns - first_ns) * PHASES // (last_ns - first_ns)
         label = log.labels[orders[phase][rng.choice(len(zipf), p=zipf / zipf.sum())]]
         ask = list(MIX)[rng.choice(len(MIX), p=[shares[phase] for shares in MIX.values()])]
@@ -134,14 +154,36 @@ def _question(log: Log, ask: Ask, label: str, stamp_ns: int, rng: Generator) -> 
         kind = TOLD
     elif ask is Ask.ROOM:
         then_ns = max(int(shelf.stamps_ns[0]), stamp_ns - age_ns)
-        anchor = int(np.searchsorted(shelf.stamps_ns, then_ns, side="right")) - 1
-        at_ns, place = int(shelf.stamps_ns[anchor]), int(shelf.places[anchor])
-        want = Want(place=place, since_ns=at_ns, until_ns=min(stamp_ns, at_ns + HOUR_NS))
-    matches = want.matches(shelf)
-    if ask is not Ask.ROOM:
-        matches &= log.kinds == kind
-    newest_first = np.flatnonzero(matches)[::-1]
+        return _of_room(log, _known(log, then_ns) - 1, stamp_ns)
+    newest_first = np.flatnonzero(want.matches(shelf) & (log.kinds == kind))[::-1]
     return Question(ask, stamp_ns, newest_first, None if ask is Ask.TOLD else want)
+
+
+def _of_room(log: Log, index: int, stamp_ns: int) -> Question:
+    """Ask what happened in the hour from an event on, in its room."""
+    since_ns, place = int(log.shelf.stamps_ns[index]), int(log.shelf.places[index])
+    want = Want(place=place, since_ns=since_ns, until_ns=min(stamp_ns, since_ns + HOUR_NS))
+    newest_first = np.flatnonzero(want.matches(log.shelf))[::-1]
+    return Question(Ask.ROOM, stamp_ns, newest_first, want)
+
+
+def _anchor(log: Log, demand: Demand, stamp_ns: int, rng: Generator) -> int:
+    """Draw the event that is asked about."""
+    known = _known(log, stamp_ns)
+    edge = max(1, int(EDGE * known))
+    if demand is Demand.EARLY:
+        return int(rng.integers(edge))
+    if demand is Demand.LATE:
+        return int(rng.integers(known - edge, known))
+    places = log.shelf.places[:known]
+    rooms, counts = np.unique(places[1:][np.diff(places) != 0], return_counts=True)
+    odds = counts ** (-ROOM_BIAS if demand is Demand.SELDOM else ROOM_BIAS)
+    return int(rng.choice(np.flatnonzero(places == rng.choice(rooms, p=odds / odds.sum()))))
+
+
+def _known(log: Log, stamp_ns: int) -> int:
+    """Return how many events have begun."""
+    return int(np.searchsorted(log.shelf.stamps_ns, stamp_ns, side="right"))
 
 
 def _happened(life: Life) -> Iterator[_Happened]:
