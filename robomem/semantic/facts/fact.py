@@ -1,5 +1,6 @@
 """What facts come out as."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -41,12 +42,18 @@ class Fact:
 
     @property
     def text(self) -> str:
-        """The fact in words."""
-        if not self.is_denied:
-            return f"{self.subject} {self.relation} {self.object}"
-        if self.relation.startswith("is "):
-            return f"{self.subject} is not {self.relation[3:]} {self.object}"
-        return f"it is not so that {self.subject} {self.relation} {self.object}"
+        """The fact in words: "the keys are not in the drawer", "Anna does not like tea"."""
+        verb, _, rest = self.relation.partition(" ")
+        is_plural = _PLURAL.search(self.subject) is not None
+        if verb == "is":
+            words = ["are" if is_plural else "is", *["not"] * self.is_denied]
+        elif self.is_denied and verb.endswith("s"):
+            words = ["do not" if is_plural else "does not", _plain(verb)]
+        elif self.is_denied:
+            return f"it is not so that {self.subject} {self.relation} {self.object}"
+        else:
+            words = [_plain(verb) if is_plural else verb]
+        return " ".join(filter(None, [self.subject, *words, rest, self.object]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +70,14 @@ class Meaning:
 
     names: tuple[str, ...]
     entity_ids: tuple[int, ...]
+
+
+# Things of which there are more: not a name, nor a glass or a bus.
+_PLURAL = re.compile(r"(?:^|\s)[a-z-]*[^\Wsui]s$")
+
+
+def _plain(verb: str) -> str:
+    """Return a verb as "do" takes it: "belong" of "belongs"."""
+    if verb == "has":
+        return "have"
+    return re.sub(r"(?<=ch|sh|ss)es$|(?<=[xzo])es$|(?<!s)s$", "", verb)

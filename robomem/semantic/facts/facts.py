@@ -21,7 +21,9 @@ from robomem.semantic.facts.erasing import erase
 from robomem.semantic.facts.fact import Fact
 from robomem.semantic.facts.listening import Listener
 from robomem.semantic.facts.names import marks, reference
+from robomem.semantic.facts.reading import fact_of
 from robomem.semantic.facts.relations import IS_A
+from robomem.semantic.facts.truths import Group
 from robomem.semantic.facts.utterances import CALLED, ROBOT, parse
 from robomem.store.access import Access
 from robomem.store.fact_rows import FOREVER_NS, AliasRow, FactRow
@@ -105,8 +107,9 @@ class Facts(KnownFacts):
             )
             row = replace(row, is_held=self._is_held(row, ClaimKind.FACT, row.fact_id, statement))
             self._records.facts.save(row)
-            self._truths.refresh([row])
-            return self._reader.told([row])[0]
+            object_id = None if written.is_functional else other.root_id
+            self._truths.settle([Group(one.root_id, row.relation, object_id)])
+            return fact_of([row], {n.name_id: n for n in (one, other)}, from_ns, until_ns)
 
     def at_once(self) -> AbstractContextManager[object]:
         """Take all that is told inside in one step: durable together, and much faster than one by one."""

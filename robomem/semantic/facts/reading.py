@@ -25,14 +25,14 @@ class Reader:
         told = {row.fact_id: row for row in self._rows(i for group in groups for i in group)}
         names = self._names_in(told.values())
         return [
-            _fact([told[i] for i in group], names, row.valid_from_ns, row.valid_until_ns)
+            fact_of([told[i] for i in group], names, row.valid_from_ns, row.valid_until_ns)
             for row, group in zip(rows, groups, strict=True)
         ]
 
     def told(self, rows: Sequence[FactRow]) -> list[Fact]:
         """Return tellings, each for itself."""
         names = self._names_in(rows)
-        return [_fact([row], names, row.valid_from_ns, row.valid_until_ns) for row in rows]
+        return [fact_of([row], names, row.valid_from_ns, row.valid_until_ns) for row in rows]
 
     def _rows(self, fact_ids: Iterable[int]) -> list[FactRow]:
         ids = list(dict.fromkeys(fact_ids))
@@ -47,9 +47,10 @@ class Reader:
         return self.names.rows(i for row in rows for i in (row.subject_id, row.object_id))
 
 
-def _fact(
+def fact_of(
     told: Sequence[FactRow], names: Mapping[int, NameRow], from_ns: int, until_ns: int
 ) -> Fact:
+    """Return what tellings that say the same make known, over the time that it holds."""
     first = told[0]
     subject, object_ = names[first.subject_id], names[first.object_id]
     retired_ns = max(row.retired_at_ns for row in told)

@@ -1,7 +1,7 @@
 """How relations are written, and which have one object at a time.
 
 "owns" is "belongs to" the other way round, "is inside" is "is in": every relation is kept in one form.
-What was not declared has any number of objects, and no inverse.
+What was not declared has any number of objects, and no inverse; but there is one favourite of a kind.
 """
 
 import re
@@ -15,6 +15,7 @@ from robomem.store.records import Records
 
 IS_A = "is a"
 HAS_COLOUR = "has colour"
+HAS_FAVOURITE = "has favourite "  # of each kind of thing one
 MAX_LENGTH = 80
 
 
@@ -39,6 +40,11 @@ DEFAULTS = (
     Relation("lives in", True, ("is home of",)),
     Relation("works at", True, ("employs",), ("works in", "works for")),
     Relation(IS_A, False, (), ("is an",)),
+    Relation("has birthday", True),
+    Relation("has address", True),
+    Relation("has phone number", True),
+    Relation("has age", True),
+    Relation("has job", True),
     Relation("likes", False, ("is liked by",), ("loves",)),
 )
 
@@ -52,8 +58,12 @@ class Relations:
     def find(self, name: str) -> RelationRow:
         """Return how a relation is written; raises DataError where the name is none."""
         name = _tidy(name)
-        return self._records.relations.get(name) or _DEFAULT_ROWS.get(
-            name, RelationRow(name, name, is_swapped=False, is_functional=False)
+        return (
+            self._records.relations.get(name)
+            or _DEFAULT_ROWS.get(name)
+            or RelationRow(
+                name, name, is_swapped=False, is_functional=name.startswith(HAS_FAVOURITE)
+            )
         )
 
     def declare(

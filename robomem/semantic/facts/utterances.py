@@ -5,11 +5,13 @@ A sentence that asks, doubts, supposes or tells of another time fits none: its w
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from robomem.semantic.facts.relations import HAS_COLOUR, IS_A
 
 MAX_LENGTH = 500  # a longer text is no plain sentence
 MAX_WORDS = 6  # of a name
+MAX_JOINTS = 3  # "and"s that are tried
 THIS = "\0this"  # the thing just seen
 SPEAKER = "\0speaker"
 ROBOT = "robot"
@@ -45,7 +47,8 @@ def _clauses(sentence: str) -> list[Saying]:
     saying = _clause(sentence)
     if saying is not None:
         return [saying]
-    for joint in re.finditer(r",? and ", sentence, flags=re.IGNORECASE):
+    joints = re.finditer(r",? and ", sentence, flags=re.IGNORECASE)
+    for joint in islice(joints, MAX_JOINTS):
         first, second = _clause(sentence[: joint.start()]), _clause(sentence[joint.end() :])
         if first is not None and second is not None:
             return [first, second]
@@ -62,7 +65,8 @@ def _clause(clause: str) -> Saying | None:
         relation = implied or _relation(parts)
         if relation in RULES:
             return _rule(relation, parts["object"])
-        subject = SPEAKER if relation == MY_NAME else _name(parts.get("subject") or THIS)
+        is_of_speaker = relation == MY_NAME or parts.get("my")
+        subject = SPEAKER if is_of_speaker else _name(parts.get("subject") or THIS)
         named = _name(parts["object"])
         if subject is None or named in (None, THIS):
             return None
@@ -82,6 +86,8 @@ def _relation(parts: dict[str, str | None]) -> str:
     """Return a relation as it is kept: "belong to" and "belongs to" are one."""
     if parts.get("placed"):
         return f"is {parts['placed']}".lower()
+    if parts.get("had"):
+        return f"has {parts['had']}".lower().replace("favorite", "favourite")
     said = (parts["relation"] or "").lower()
     return _THIRD_PERSON.get(said, said)
 
@@ -139,14 +145,18 @@ _ACTIONS = (
     "enter|go|put|leave|touch|move|open|close|shut|take|give|drive|use|wake|pick|bring|throw|let|turn|clean|stop|follow"
     "|drop|feed|tell|talk|speak|knock|vacuum|lock|unlock|block|switch|carry|charge|return|wait|keep|wash|water|come"
 )
-_X, _Y, _BE = "(?P<subject>.+?)", "(?P<object>.+)", "(?:is|are)"
+_X, _Y, _BE = "(?P<subject>.+?)", "(?P<object>.+)", "(?:is|are|am)"
 _THIS = "(?:this|that)(?: thing| one)?"
 _NOT = "(?P<denied>not |no longer )?"
+_HAD = "(?P<had>favou?rite [a-z]+(?: [a-z]+)?|birthday|address|phone number|age|job)"
 _PATTERNS: tuple[tuple[str, str | None], ...] = (  # and the relation, where no group names it
     (rf"(?:my name is|i am called|call me) {_Y}", MY_NAME),
     (rf"{_THIS} {_BE} (?:also )?called (?:an? )?{_Y}", IS_A),
     (rf"(?:we|i|people) call {_THIS} (?:an? )?{_Y}", IS_A),
     (rf"{_X} {_BE} (?:also )?(?:called|known as|named) {_Y}", CALLED),
+    (rf"(?P<my>my) {_HAD} is {_NOT}{_Y}", None),
+    (rf"{_X}'s? {_HAD} is {_NOT}{_Y}", None),
+    (rf"{_X} {_BE} {_NOT}allergic to {_Y}", "is allergic to"),
     (rf"(?:the )?(?:colou?r) of {_X} is {_NOT}{_Y}", HAS_COLOUR),
     (rf"(?:you must )?never (?P<object>(?:{_ACTIONS}) .+)", "must never"),
     (rf"(?:you must )?always (?P<object>(?:{_ACTIONS}) .+)", "must always"),
