@@ -248,10 +248,14 @@ class Memory:
             return self._recaller.events()
 
     def episodes(
-        self, level: EpisodeLevel | str = EpisodeLevel.SEGMENT, **span: int | None
+        self,
+        level: EpisodeLevel | str = EpisodeLevel.SEGMENT,
+        *,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
     ) -> list[Episode]:
-        """Return what belongs together of what happened; see `Hierarchy.episodes`."""
-        return self.hierarchy.episodes(level, **span)
+        """Return what happened together: segments, chunks or days; see `Hierarchy.episodes`."""
+        return self.hierarchy.episodes(level, since_ns=since_ns, until_ns=until_ns)
 
     def keyframes(self) -> list[Keyframe]:
         """Return every keyframe, by id."""

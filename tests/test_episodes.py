@@ -1,5 +1,6 @@
 """The log is cut where it surprises, and summed up in chunks and days."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import networkx as nx
@@ -20,8 +21,9 @@ from robomem.episodic.segments import (
 )
 from robomem.episodic.words import DIMS, hashed_words
 from robomem.errors import ConfigError, QueryError
+from robomem.geometry import pose
 from robomem.memory import Memory
-from robomem.types import EventKind, Happening
+from robomem.types import EventKind, Happening, Observation
 
 NS = 1_000_000_000
 TOPICS = ("kettle tea cup boil", "sheets bed pillow fold", "car garage oil wash")
@@ -366,6 +368,38 @@ def test_what_remains_is_summed_up_as_if_it_were_all(memory):
     assert (day.first_event_id, day.last_event_id) == kept
     assert np.array_equal(day.embedding, segment_of_it.embedding)
     assert day.labels == segment_of_it.labels
+
+
+def test_what_is_reworded_is_summed_up_anew(memory):
+    ids = memory.log(lived(40)).event_ids
+    row = memory._records.events.get(ids[3])
+    label = row.label
+
+    with memory._writing():
+        memory._records.events.save(replace(row, label="teapot", text="teapot moved"))
+
+    for level in ("segment", "chunk", "day"):
+        first = memory.episodes(level)[0]
+        assert first.labels["teapot"] == 1
+        assert label not in first.labels or first.labels[label] < first.events
+
+
+def test_an_episode_is_where_its_keyframe_is(memory):
+    memory.log([happening(i, T_map_base=pose(np.eye(3), [1, 2, 0])) for i in range(4)])
+    (keyframe,) = memory.keyframes()
+    assert np.allclose(memory.episodes()[0].p_map, [1, 2, 0])
+
+    memory.correct({keyframe.keyframe_id: pose(np.eye(3), [4, 2, 0])})
+
+    assert np.allclose(memory.episodes()[0].p_map, [4, 2, 0])
+
+
+def test_what_is_seen_makes_episodes_too(memory):
+    memory.observe(Observation(stamp_ns=NS, T_map_cam=np.eye(4), text="hello there"))
+
+    (episode,) = memory.episodes("day")
+
+    assert episode.kinds == {"told": 1}
 
 
 # ---- recall from the top down -------------------------------------------------------------------

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.checks import checked_embedding, checked_stamp, checked_vector
-from robomem.errors import DataError
+from robomem.checks import checked_embedding, checked_stamp, checked_text, checked_vector
+from robomem.errors import DataError, Reason
 from robomem.geometry import Points
 
 MAX_STEPS = 256
@@ -49,10 +49,11 @@ class Experience:
         object.__setattr__(self, "stamp_ns", checked_stamp(self.stamp_ns))
         if not isinstance(self.is_success, bool | np.bool_):
             raise DataError(f"is_success is true or false, got {self.is_success!r}")
-        for name in ("task", "outcome", "state", "source"):
+        for name in ("task", "source"):
             object.__setattr__(self, name, _checked_words(getattr(self, name), name))
-        if not self.task:
-            raise DataError("an experience needs a task, got an empty one")
+        for name in ("outcome", "state"):
+            text = getattr(self, name)
+            object.__setattr__(self, name, _checked_words(text, name) if text else "")
         object.__setattr__(self, "plan", _checked_plan(self.plan))
         if self.p_map is not None:
             object.__setattr__(self, "p_map", checked_vector(self.p_map, size=3, name="p_map"))
@@ -85,16 +86,16 @@ def _checked_plan(plan: Sequence[str]) -> tuple[str, ...]:
     if isinstance(plan, str):
         raise DataError(f"a plan is a sequence of steps, got one text {plan[:40]!r}")
     steps = tuple(_checked_words(step, "a step") for step in plan)
-    if not 0 < len(steps) <= MAX_STEPS or not all(steps):
-        raise DataError(f"a plan has 1 to {MAX_STEPS} steps and none is empty, got {len(steps)}")
+    if not 0 < len(steps) <= MAX_STEPS:
+        raise DataError(f"a plan has 1 to {MAX_STEPS} steps, got {len(steps)}")
     return steps
 
 
 def _checked_words(text: str, name: str) -> str:
-    """Return a text on one line, single-spaced."""
-    words = " ".join(text.split())
-    if len(words) > MAX_TEXT_CHARS or "\0" in words:
+    words = checked_text(text, name)
+    if len(words) > MAX_TEXT_CHARS:
         raise DataError(
-            f"{name} has at most {MAX_TEXT_CHARS} characters and no null, got {len(words)}"
+            f"{name} has at most {MAX_TEXT_CHARS} characters, got {len(words)}",
+            reason=Reason.TEXT_LENGTH,
         )
     return words
