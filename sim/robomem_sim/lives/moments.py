@@ -39,7 +39,7 @@ class Look:
         home: Where it is,
         room: and in which room of it.
         seen: What the detector says.
-        solids: What truly stood in the room, (N, 2, 3): low and high corners, metres in map.
+        solids: What truly stood there and beyond the doors, (N, 2, 3): low and high corners, metres in map.
     """
 
     stamp_ns: int

@@ -271,16 +271,22 @@ class Robot:
         return [one for one, seen in zip(what, is_seen, strict=True) if seen]
 
     def _solids(self, hidden: set[int]) -> Boxes:
-        """Return what stands in the room: furniture, things, and what hides some of these from here."""
-        eye_map = (self._T_map_base @ T_BASE_CAM)[:3, 3]
-        spots = [spot for spot in self._home.spots if spot.room == self._room.name]
+        """Return what can be in sight: furniture, things, and what hides some of these from here.
+
+        From a room the door shows the hall, and from the hall all rooms.
+        """
+        here = self._room.name
+        rooms = [r.name for r in self._home.rooms if HALL in (here, r.name) or r.name == here]
+        spots = [spot for spot in self._home.spots if spot.room in rooms]
         boxes = [box_around(spot.middle_map, spot.size_m) for spot in spots]
-        for thing, stay in self._world.in_room(self._room.name, self._now_ns):
-            p_map = _place(stay)
-            boxes.append(box_around(p_map, np.array(THING_M)))
-            if thing.thing_id in hidden:
-                towards = (eye_map - p_map) / np.linalg.norm(eye_map - p_map)
-                boxes.append(box_around(p_map + HIDES_M * towards, np.full(3, HIDES_M)))
+        eye_map = (self._T_map_base @ T_BASE_CAM)[:3, 3]
+        for room in rooms:
+            for thing, stay in self._world.in_room(room, self._now_ns):
+                p_map = _place(stay)
+                boxes.append(box_around(p_map, np.array(THING_M)))
+                if thing.thing_id in hidden:
+                    towards = (eye_map - p_map) / np.linalg.norm(eye_map - p_map)
+                    boxes.append(box_around(p_map + HIDES_M * towards, np.full(3, HIDES_M)))
         return np.array(boxes)
 
     def _detect(self, thing: Thing, stay: Stay) -> Seen:
