@@ -12,6 +12,8 @@ from robomem.store.fact_rows import FOREVER_NS, AliasRow, NameRow, NameWordRow
 from robomem.store.records import Records
 
 MAX_LENGTH = 200
+MAX_WORDS = 6  # of a name that is found in a text
+MAX_SOUGHT = 100  # words of a text
 _REFERENCE = re.compile(r"entity:(\d{1,18})")
 CHUNK = 500  # parameters of one statement
 
@@ -110,10 +112,9 @@ class Names:
 
     def mentioned(self, text: str) -> list[NameRow]:
         """Return the names in a text, the longest first where they overlap; else those that share a word."""
-        words, found, start = list(self.fold(text)), [], 0
-        longest = 6
+        words, found, start = list(self.fold(text))[:MAX_SOUGHT], [], 0
         while start < len(words):
-            for end in range(min(len(words), start + longest), start, -1):
+            for end in range(min(len(words), start + MAX_WORDS), start, -1):
                 rows = self.records.names.select("key = ?", " ".join(words[start:end]))
                 if rows:
                     found += rows
@@ -125,7 +126,7 @@ class Names:
     def _sharing(self, words: list[str]) -> list[NameRow]:
         if not words:
             return []
-        words = list(dict.fromkeys(words))[:CHUNK]
+        words = list(dict.fromkeys(words))
         found = self.records.name_words.values(("name_id",), f"word IN ({marks(words)})", *words)
         return list(self.rows(name_id for (name_id,) in found).values())
 
