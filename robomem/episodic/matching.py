@@ -1,4 +1,4 @@
-"""Which events satisfy a filter: column by column, the cheapest and most selective first."""
+"""Which events satisfy a filter: whole columns are compared, which for a million takes a millisecond each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.geometry import Points
-from robomem.store.event_columns import CODE_OF_KIND, NAMED, EventColumns, Rows
+from robomem.store.event_columns import AXES, CODE_OF_KIND, EventColumns, Rows
 from robomem.types import EventKind
 
 
@@ -42,37 +42,47 @@ class EventFilter:
     with_held: bool = False
 
 
-def matching(columns: EventColumns, wanted: EventFilter) -> Rows:
-    """Return the rows that satisfy a filter, in order."""
-    rows = _in_time(columns, wanted)
-    for name, codes in _wanted_codes(columns, wanted):
-        is_wanted = np.zeros(max(len(columns.names(name)) if name in NAMED else 127, 1) + 1, bool)
-        is_wanted[codes] = True  # of none, -1, the last one, False
-        rows = rows[is_wanted[columns[name][rows]]]
-    if wanted.near_map is not None:
-        rows = rows[away_m(columns, rows, wanted.near_map) <= wanted.radius_m]  # NaN has no place
-    if wanted.is_inside is not None:
-        rows = rows[np.isfinite(columns["p_map"][rows, 0])]
-        rows = rows[wanted.is_inside(columns["p_map"][rows].astype(np.float64))]
-    return rows
-
-
-def away_m(columns: EventColumns, rows: Rows, near_map: tuple[float, ...]) -> NDArray[np.float32]:
-    """Return how far rows are from a place of two or three coordinates, NaN without a place."""
-    size = len(near_map)
-    offset = columns["p_map"][rows, :size] - np.array(near_map, np.float32)
-    return np.asarray(np.sqrt(np.einsum("nk,nk->n", offset, offset)), np.float32)
-
-
-def _in_time(columns: EventColumns, wanted: EventFilter) -> Rows:
-    """Return the rows in the span of time that are neither gone nor excluded."""
+def matching(columns: EventColumns, wanted: EventFilter) -> NDArray[np.bool_]:
+    """Tell of each row whether it satisfies a filter, (N,)."""
     is_match = ~columns["is_gone"]
     is_match[columns.rows_of(np.array(sorted(wanted.excluded_ids), np.int64))] = False
     if wanted.since_ns is not None:
         is_match &= columns["until_ns"] >= wanted.since_ns
     if wanted.until_ns is not None:
         is_match &= columns["stamp_ns"] <= wanted.until_ns
-    return np.flatnonzero(is_match)
+    for name, codes in _wanted_codes(columns, wanted):
+        is_wanted = np.zeros(columns.codes(name) + 1, bool)  # the last one of none, which is -1
+        is_wanted[codes] = True
+        is_match &= is_wanted[columns[name]]
+    if wanted.near_map is not None:
+        _narrow_to_ball(is_match, columns, wanted.near_map, np.float32(wanted.radius_m))
+    if wanted.is_inside is not None:
+        rows = np.flatnonzero(is_match & np.isfinite(columns["x_map"]))
+        is_match[:] = False
+        is_match[rows[wanted.is_inside(columns.p_map(rows).astype(np.float64))]] = True
+    return is_match
+
+
+def away_m(columns: EventColumns, rows: Rows, near_map: tuple[float, ...]) -> NDArray[np.float32]:
+    """Return how far rows are from a place of two or three coordinates, NaN without a place."""
+    squares = np.zeros(len(rows), np.float32)
+    for axis, near in zip(AXES, near_map, strict=False):
+        squares += (columns[axis][rows] - np.float32(near)) ** 2
+    return np.sqrt(squares)
+
+
+def _narrow_to_ball(
+    is_match: NDArray[np.bool_],
+    columns: EventColumns,
+    near_map: tuple[float, ...],
+    radius_m: np.float32,
+) -> None:
+    """Drop what is farther: first what is outside of the box, which takes two comparisons an axis."""
+    for axis, near in zip(AXES, near_map, strict=False):
+        is_match &= columns[axis] >= np.float32(near) - radius_m  # NaN has no place
+        is_match &= columns[axis] <= np.float32(near) + radius_m
+    rows = np.flatnonzero(is_match)
+    is_match[rows[away_m(columns, rows, near_map) > radius_m]] = False
 
 
 def _wanted_codes(columns: EventColumns, wanted: EventFilter) -> list[tuple[str, list[int]]]:

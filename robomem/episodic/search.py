@@ -107,10 +107,12 @@ class EventSearch:
                 wanted = replace(wanted, excluded_ids=wanted.excluded_ids | held_ids)
             columns = self._index.current(records)
             allowed = matching(columns, wanted)
-            rows = allowed if text is None else _with_words(records, columns, allowed, text)
+            is_hit = allowed if text is None else _with_words(records, columns, allowed, text)
             parts: dict[str, Scores] = {}
-            if embedding is not None:
-                rows, parts["similarity"] = _similar(columns, rows, embedding, is_exact=is_exact)
+            if embedding is None:
+                rows = np.flatnonzero(is_hit)
+            else:
+                rows, parts["similarity"] = _similar(columns, is_hit, embedding, is_exact=is_exact)
             self._add_cues(parts, columns, rows, wanted, has_text=text is not None)
             hits = self._ranked(parts, columns, rows, limit)
             if has_neighbours:
@@ -186,7 +188,11 @@ class EventSearch:
         ]
 
     def _with_neighbours(
-        self, records: Records, columns: EventColumns, hits: list[ScoredEvent], allowed: Rows
+        self,
+        records: Records,
+        columns: EventColumns,
+        hits: list[ScoredEvent],
+        allowed: NDArray[np.bool_],
     ) -> list[ScoredEvent]:
         """Give the neighbours of hits their share; those two steps away a share of a share.
 
@@ -198,7 +204,8 @@ class EventSearch:
             for event_id, steps in self._beside(records, hit.event_id):
                 score = hit.score * self._config.neighbour_share**steps
                 known = found.get(event_id)
-                if (known is None or known.score < score) and _is_among(columns, allowed, event_id):
+                is_allowed = allowed[columns.rows_of(np.array([event_id]))].any()
+                if is_allowed and (known is None or known.score < score):
                     found[event_id] = ScoredEvent(event_id, score, Cues(), hit.event_id)
         rows = columns.rows_of(np.array(sorted(found), np.int64))
         stamps = dict(zip(sorted(found), columns["stamp_ns"][rows].tolist(), strict=True))
@@ -231,21 +238,23 @@ def time_fit(stamps_ns: NDArray[np.int64], end_ns: int) -> Scores:
     return np.asarray(1 / (1 + np.maximum(end_ns - stamps_ns, 0) / DAY_NS))
 
 
-def _with_words(records: Records, columns: EventColumns, rows: Rows, text: str) -> Rows:
-    """Return those of the rows that have every word."""
-    if not len(rows):
-        return rows
-    first_id, last_id = columns["event_id"][rows[[0, -1]]].tolist()
-    found = records.find_words(re.findall(r"\w+", text), first_id=first_id, last_id=last_id)
+def _with_words(
+    records: Records, columns: EventColumns, is_match: NDArray[np.bool_], text: str
+) -> NDArray[np.bool_]:
+    """Tell which of the rows that match have every word."""
     has_words = np.zeros(len(columns), bool)
-    has_words[columns.rows_of(np.array(found, np.int64))] = True
-    return rows[has_words[rows]]
+    if is_match.any():
+        first, last = int(is_match.argmax()), len(is_match) - 1 - int(is_match[::-1].argmax())
+        first_id, last_id = columns["event_id"][[first, last]].tolist()
+        found = records.find_words(re.findall(r"\w+", text), first_id=first_id, last_id=last_id)
+        has_words[columns.rows_of(np.array(found, np.int64))] = True
+    return has_words & is_match
 
 
 def _similar(
-    columns: EventColumns, rows: Rows, embedding: ArrayLike, *, is_exact: bool
+    columns: EventColumns, is_match: NDArray[np.bool_], embedding: ArrayLike, *, is_exact: bool
 ) -> tuple[Rows, Scores]:
-    """Return those of the rows that may be most like an embedding, and how much each is."""
+    """Return those of the rows that match which may be most like an embedding, and how much each is."""
     from robomem.episodic.similarity import cosines, most_alike
 
     try:
@@ -253,17 +262,10 @@ def _similar(
     except (DataError, TypeError, ValueError) as err:
         raise QueryError(f"this is no embedding: {err}") from err
     if not columns.dim:
-        return rows[:0], np.empty(0)
+        return np.empty(0, np.int64), np.empty(0)
     if len(vector) != columns.dim:
         raise QueryError(f"the events' embeddings have {columns.dim} numbers, this {len(vector)}")
-    rows = rows[columns["inverse_norm"][rows] > 0]
+    rows = np.flatnonzero(is_match & (columns["inverse_norm"] > 0))
     if not is_exact:
         rows = most_alike(columns, rows, vector)
     return rows, (1 + cosines(columns, rows, vector)) / 2
-
-
-def _is_among(columns: EventColumns, rows: Rows, event_id: int) -> bool:
-    """Tell whether an event is one of the rows, which rise."""
-    of_event = columns.rows_of(np.array([event_id], np.int64))
-    at = int(np.searchsorted(rows, of_event[0])) if len(of_event) else len(rows)
-    return at < len(rows) and bool(rows[at] == of_event[0])

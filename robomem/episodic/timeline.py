@@ -149,13 +149,12 @@ class Timeline:
 
     def _current_of(self, entity_id: int) -> EventRow | None:
         if entity_id not in self._current:
-            marks = ", ".join("?" * len(SIGHTING_KINDS))
-            rows = self._records.events.select(
-                f"entity_id = ? AND kind IN ({marks})",
-                entity_id,
-                *SIGHTING_KINDS,
+            latest = (
+                "event_id = (SELECT event_id FROM event WHERE entity_id = ? AND kind IN (?, ?, ?) "
+                "ORDER BY until_ns DESC, event_id DESC LIMIT 1)"
             )
+            rows = self._records.events.select(latest, entity_id, *SIGHTING_KINDS)
             if not rows:
                 return None
-            self._current[entity_id] = max(rows, key=lambda row: (row.until_ns, row.event_id))
+            self._current[entity_id] = rows[0]
         return self._current[entity_id]

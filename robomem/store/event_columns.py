@@ -18,6 +18,7 @@ NONE = -1  # no label, no room, no keyframe
 KINDS = tuple(EventKind)
 CODE_OF_KIND = {str(kind): code for code, kind in enumerate(KINDS)}
 NAMED = ("source", "label", "room")
+AXES = ("x_map", "y_map", "z_map")
 # `p_kf` is in the event's keyframe, NaN where it has no place; `inverse_norm` is 0 where it has no embedding.
 DTYPES: dict[str, np.dtype[Any]] = {
     "event_id": np.dtype("<i8"),
@@ -30,7 +31,9 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "chars": np.dtype("<i4"),
     "keyframe_id": np.dtype("<i8"),
     "p_kf": np.dtype(("<f4", 3)),
-    "p_map": np.dtype(("<f4", 3)),
+    "x_map": np.dtype("<f4"),
+    "y_map": np.dtype("<f4"),
+    "z_map": np.dtype("<f4"),
     "inverse_norm": np.dtype("<f4"),
     "is_gone": np.dtype("?"),
 }
@@ -93,6 +96,14 @@ class EventColumns:
         """Return what the codes of a column with names stand for, by code."""
         return list(self._code_of[column])
 
+    def p_map(self, rows: Rows) -> NDArray[np.float32]:
+        """Return the places (N, 3) of rows in map, NaN of those without one."""
+        return np.stack([self[axis][rows] for axis in AXES], axis=1)
+
+    def codes(self, column: str) -> int:
+        """Return how many codes a column has."""
+        return len(KINDS) if column == "kind" else len(self._code_of[column])
+
     def code_of(self, column: str, name: str) -> int | None:
         """Return the code of a name, None where no event has it."""
         return self._code_of[column].get(name)
@@ -127,7 +138,9 @@ class EventColumns:
     def read_again(self, records: Records, event_ids: Sequence[int]) -> None:
         """Read events anew that were changed or deleted."""
         ids = np.unique(np.array(event_ids, np.int64))
-        self["is_gone"][self.rows_of(ids)] = True
+        rows = self.rows_of(ids)
+        self["is_gone"][rows] = True
+        self["until_ns"][rows] = 0  # it is not the newest either
         if block := records.read(AGAIN, json.dumps(ids[ids <= self.last_id].tolist())):
             columns, _ = self._decode(records, block)
             rows = self.rows_of(columns["event_id"])
@@ -137,7 +150,9 @@ class EventColumns:
     def move(self, records: Records, keyframe_ids: Sequence[int]) -> None:
         """Place events anew whose keyframes were moved."""
         rows = np.flatnonzero(np.isin(self["keyframe_id"], np.array(keyframe_ids, np.int64)))
-        self["p_map"][rows] = _p_map(records, self["keyframe_id"][rows], self["p_kf"][rows])
+        p_map = _p_map(records, self["keyframe_id"][rows], self["p_kf"][rows])
+        for axis, column in zip(AXES, p_map.T, strict=True):
+            self[axis][rows] = column
 
     def kept(self) -> tuple[Columns, dict[str, list[str]], Rows]:
         """Return columns and names without what is gone, and the rows that are left."""
@@ -178,11 +193,12 @@ class EventColumns:
             "chars": np.array(chars, np.int32),
             "keyframe_id": keyframe_id,
             "p_kf": p_kf.astype(np.float32),
-            "p_map": _p_map(records, keyframe_id, p_kf),
             "inverse_norm": inverse_norm,
             "is_gone": np.zeros(len(block), bool),
             "sketch": sketches(codes),
         }
+        p_map = _p_map(records, keyframe_id, p_kf)
+        columns |= dict(zip(AXES, np.ascontiguousarray(p_map.T), strict=True))
         for name, names in zip(NAMED, named, strict=True):
             columns[name] = self._coded(name, names)
         return columns, codes

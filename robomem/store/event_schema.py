@@ -10,7 +10,7 @@ _NOTE = """UPDATE counter SET value = value + 1 WHERE name = 'change';
 
 EVENT_SCHEMA = (
     "CREATE INDEX IF NOT EXISTS event_by_until ON event (until_ns)",
-    "CREATE INDEX IF NOT EXISTS event_by_entity ON event (entity_id)",
+    "CREATE INDEX IF NOT EXISTS event_by_entity ON event (entity_id, until_ns)",
     "CREATE INDEX IF NOT EXISTS event_by_source ON event (source, stamp_ns)",
     "CREATE INDEX IF NOT EXISTS event_by_label ON event (label) WHERE label IS NOT NULL",
     """CREATE VIRTUAL TABLE IF NOT EXISTS event_text USING fts5

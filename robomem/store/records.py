@@ -260,12 +260,6 @@ class Records:
         self._db.execute("DELETE FROM event_change WHERE seq <= ?", (change,))
         self._db.execute("DELETE FROM keyframe_change WHERE seq <= ?", (change,))
 
-    def search_text(self, words: list[str]) -> dict[int, float]:
-        """Return the events with every word (stemmed), and how well each fits by BM25, above 0."""
-        match = " ".join('"' + word.replace('"', '""') + '"' for word in words)
-        sql = "SELECT rowid, -bm25(event_text) FROM event_text WHERE event_text MATCH ?"
-        return dict(self._db.execute(sql, (match,))) if match else {}
-
     def read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return what a query finds."""
         return self._db.execute(sql, values).fetchall()
@@ -294,8 +288,11 @@ class Records:
 
     def event_labels(self) -> list[str]:
         """Return the labels that events have, sorted."""
-        sql = "SELECT DISTINCT label FROM event WHERE label IS NOT NULL ORDER BY label"
-        return [label for (label,) in self._db.execute(sql)]
+        # SQLite's DISTINCT would read the whole index; this steps from one label to the next.
+        sql = """WITH RECURSIVE next (label) AS (SELECT min(label) FROM event WHERE label > '' UNION ALL
+            SELECT (SELECT min(label) FROM event WHERE label > next.label) FROM next
+            WHERE next.label IS NOT NULL) SELECT label FROM next WHERE label IS NOT NULL"""
+        return [label for (label,) in self.read(sql)]
 
     def pop_stale_events(self) -> list[int]:
         """Return the events that were deleted or reworded since this was asked, in order."""
