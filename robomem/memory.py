@@ -25,6 +25,7 @@ from robomem.ask.answering import Answerer
 from robomem.ask.encoders import Meanings, with_embeddings
 from robomem.ask.recall import Recaller
 from robomem.ask.rooms import Rooms
+from robomem.ask.timebase import Timebase
 from robomem.claims import ClaimKind
 from robomem.config import Config
 from robomem.episodic.episodes import Episode, EpisodeLevel
@@ -232,10 +233,16 @@ class Memory:
         """
         with self._reading():
             first_ns, last_ns = self.span_ns or (0, 0)
-            now_ns = last_ns if now_ns is None else now_ns
-            answer = self._answerer.answer(question, now_ns=now_ns, start_ns=first_ns)
+        now_ns = last_ns if now_ns is None else now_ns
+        timebase = Timebase(now_ns, first_ns, self.config.ask.timezone)
+        query = self._answerer.understand(question, timebase, names=self._names)  # nobody waits
+        with self._reading():
+            answer = self._answerer.answer(question, query, timebase)
             self.retention.recalled(answer.query, answer.hits)
             return answer
+
+    def _names(self) -> list[str]:
+        return sorted({entity.label for entity in self.entities()})
 
     def entities(self) -> list[Entity]:
         """Return every thing believed in, by id."""

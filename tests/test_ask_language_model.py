@@ -231,3 +231,26 @@ def test_a_memory_asks_the_model_only_what_the_grammar_does_not_understand(tmp_p
     assert len(heard) == 1
     assert by_model.query == by_grammar.query
     assert by_model.hits[0].event.event_id == by_grammar.hits[0].event.event_id
+
+
+def test_a_memory_goes_on_logging_while_a_model_thinks(tmp_path):
+    logged = []
+
+    def thinks(handler):
+        note = Happening(kind=EventKind.TOLD, stamp_ns=NOW + NS, text="the kettle boils")
+        writer = threading.Thread(target=lambda: logged.append(memory.log([note])))
+        writer.start()
+        writer.join(10)
+        body = completion('{"kind": "told", "text": "kettle"}')
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    with served(thinks) as (url, _):
+        config = Config(ask=AskConfig(model_url=url, model_timeout_s=30.0))
+        with Memory.open(tmp_path / "a.rmem", config=config) as memory:
+            answer = memory.ask("gibt es tee?")
+
+    assert len(logged) == 1
+    assert "the kettle boils" in answer.text

@@ -1,5 +1,7 @@
 """A question answered: words to a query, its hits to a sentence."""
 
+from collections.abc import Callable
+
 from robomem.ask import compose, grammar
 from robomem.ask.canonical import render
 from robomem.ask.language_model import LanguageModel, understand
@@ -28,23 +30,16 @@ class Answerer:
         self._config = config
         self._given_model = model
 
-    def answer(self, question: str, *, now_ns: int, start_ns: int) -> Answer:
-        """Answer a question; see `Memory.ask`."""
-        timezone = self._config.timezone
-        timebase = Timebase(now_ns, start_ns, timezone)
-        query = self._understand(question, timebase)
-        answer = compose.compose(
-            question,
-            query,
-            self._recaller.recall(query),
-            now_ns=now_ns,
-            start_ns=start_ns,
-            timezone=timezone,
-        )
-        return answer if answer.hits else compose.with_reason(answer, self._why(query, timebase))
+    def understand(
+        self, question: str, timebase: Timebase, *, names: Callable[[], list[str]]
+    ) -> Query:
+        """Return what a question asks: the grammar knows, or else the model may say, which can take seconds.
 
-    def _understand(self, question: str, timebase: Timebase) -> Query:
-        """Return what a question asks: the grammar knows, or else the model may say."""
+        Args:
+            question: In words.
+            timebase: What its times are relative to.
+            names: Gives what things are called, for the model.
+        """
         try:
             return grammar.parse(
                 question,
@@ -56,17 +51,28 @@ class Answerer:
             model = self._model()
             if model is None:
                 raise
-            names = sorted({entity.label for entity in self._recaller.entities()})
             try:
                 return understand(
                     question,
                     model,
                     timebase=timebase,
-                    names=names,
+                    names=names(),
                     attempts=self._config.model_attempts,
                 )
             except QueryError as unknown:
                 raise unknown from err
+
+    def answer(self, question: str, query: Query, timebase: Timebase) -> Answer:
+        """Answer a question that asks this."""
+        answer = compose.compose(
+            question,
+            query,
+            self._recaller.recall(query),
+            now_ns=timebase.now_ns,
+            start_ns=timebase.start_ns,
+            timezone=timebase.timezone,
+        )
+        return answer if answer.hits else compose.with_reason(answer, self._why(query, timebase))
 
     def _model(self) -> LanguageModel | None:
         if self._given_model is not None or self._config.model_url is None:
