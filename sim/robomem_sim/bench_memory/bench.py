@@ -73,37 +73,56 @@ def measure_memory(
     Raises:
         MissingExtraError: Pictures are wanted, and the extra `viz` is not installed.
     """
-    seconds, found = dict[str, float](), dict[str, object]()
+    run = _Run(settings)
     if settings.pictures is not None:
         check_matplotlib()  # better now than in minutes
-        parts = (*parts, _drawing(Path(settings.pictures), found))
-    lengths = [part.quick_seconds if settings.is_quick else part.seconds for part in parts]
-    steps = Steps(sum(lengths), on_step)
-    left_out = {part.name: "stopped before" for part in parts}
-    try:
-        for part, length in zip(parts, lengths, strict=True):
-            begin_s = time.perf_counter()
-            try:
-                found[part.name] = part.measure(settings.seeds, settings.is_quick)
-                del left_out[part.name]
-            except MissingExtraError as err:
-                left_out[part.name] = str(err)
-            seconds[part.name] = time.perf_counter() - begin_s
-            steps.advance(length)
-    except KeyboardInterrupt:
-        if not found:
-            raise
+        parts = (*parts, _drawing(Path(settings.pictures), run.found))
+    run.measure(parts, on_step)
     return Report(
         machine=this_machine(),
         versions=versions_of(PACKAGES),
         settings=settings,
-        seconds=seconds,
-        found=found,
-        left_out=left_out,
+        seconds=run.seconds,
+        found=run.found,
+        left_out=run.left_out,
     )
 
 
-def _drawing(folder: Path, found: Mapping[str, object]) -> Part:
+class _Run:
+    """What was found so far, what it took, and why the rest was not measured."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.seconds: dict[str, float] = {}
+        self.found: dict[str, Findings] = {}
+        self.left_out: dict[str, str] = {}
+
+    def measure(self, parts: Sequence[Part], on_step: OnStep | None) -> None:
+        """Measure parts, until Ctrl-C where something was found by then."""
+        is_quick = self._settings.is_quick
+        lengths = [part.quick_seconds if is_quick else part.seconds for part in parts]
+        steps = Steps(sum(lengths), on_step)
+        self.left_out.update((part.name, "stopped before") for part in parts)
+        try:
+            for part, length in zip(parts, lengths, strict=True):
+                self._measure(part)
+                steps.advance(length)
+        except KeyboardInterrupt:
+            if not self.found:
+                raise
+
+    def _measure(self, part: Part) -> None:
+        begin_s = time.perf_counter()
+        try:
+            self.found[part.name] = part.measure(self._settings.seeds, self._settings.is_quick)
+        except MissingExtraError as err:
+            self.left_out[part.name] = str(err)
+            return
+        del self.left_out[part.name]
+        self.seconds[part.name] = time.perf_counter() - begin_s
+
+
+def _drawing(folder: Path, found: Mapping[str, Findings]) -> Part:
     """Return the part that draws, and what was found before it."""
 
     def draw(seeds: Sequence[int], is_quick: bool) -> Pictures:
