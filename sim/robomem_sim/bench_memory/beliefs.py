@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from robomem.semantic.assignment import NONE, assign
 from robomem_sim.bench_memory.patrolled import Change, PatrolledHouse
+from robomem_sim.house import Thing
 
 Vector = NDArray[np.float64]
 
@@ -38,9 +39,9 @@ class Tally:
         return Tally(self.count + other.count, self.of + other.of)
 
     @property
-    def part(self) -> float | None:
-        """Which part of them; None of nothing."""
-        return self.count / self.of if self.of else None
+    def percent(self) -> float | None:
+        """The part in percent; None of nothing."""
+        return 100 * self.count / self.of if self.of else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,7 @@ class Judge:
     def _too_many(self, present: Sequence[Belief]) -> tuple[Tally, Tally]:
         """Count what is believed to be there, and is not, or is there under another identity."""
         things = self._house.things
-        matches = _match(
-            [(t.thing_id, t.label, t.p_map) for t in things],
-            [(b.belief_id, b.label, b.p_map) for b in present],
-            within_m=SAME_PLACE_M,
-        )
+        matches = match_present(things, present)
         left = [b for b in present if b.belief_id not in matches.values()]
         twice = sum(
             any(
@@ -153,6 +150,15 @@ class Judge:
             b.is_present and b.label == label and np.linalg.norm(b.p_map - p_map) <= SAME_PLACE_M
             for b in beliefs
         )
+
+
+def match_present(things: Sequence[Thing], beliefs: Sequence[Belief]) -> dict[int, int]:
+    """Return which belief, of those in what is there, is of which thing, by ids: of its name, and at its place."""
+    return _match(
+        [(t.thing_id, t.label, t.p_map) for t in things],
+        [(b.belief_id, b.label, b.p_map) for b in beliefs if b.is_present],
+        within_m=SAME_PLACE_M,
+    )
 
 
 Placed = tuple[int, str, Vector]  # id, name, place in map

@@ -5,6 +5,7 @@ detected there.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -82,11 +83,16 @@ class PatrolledHouse:
             yield frame
 
     def live(self) -> None:
-        """Let an hour pass: two things are moved, one is taken away, one is brought."""
+        """Let an hour pass: two things are moved, one is taken away, one is brought if there is a place for it."""
         self.simulation.wait(3600.0)
-        chosen = self._rng.choice(self._small_ids(), MOVES + 1, replace=False).tolist()
-        self.changes = [self._move(i) for i in chosen[:MOVES]]
-        self.changes += [self._take_away(chosen[MOVES]), self._bring()]
+        self.changes = []
+        ids = self._rng.permutation(self._small_ids()).tolist()
+        while len(self.changes) < MOVES:
+            with suppress(ValueError):  # there is no place for it elsewhere: another one, then
+                self.changes.append(self._move(ids.pop()))
+        self.changes.append(self._take_away(ids.pop()))
+        with suppress(ValueError):
+            self.changes.append(self._bring())
 
     def _small_ids(self) -> list[int]:
         return [thing.thing_id for thing in self.things if thing.is_small]
