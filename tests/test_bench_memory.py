@@ -15,8 +15,9 @@ from robomem_sim.bench_memory.replies import Reply, Said, place_error_m, rank_of
 from robomem_sim.bench_memory.report import Part, Settings, notes_of, tables_of
 from robomem_sim.lives import Asked, ConceptEncoder, Question, Right, ask_about, live
 
+from robomem.cli import main
 from robomem.errors import ConfigError, MissingExtraError
-from robomem.eval.bench import Options, Table
+from robomem.eval.bench import Options, Table, find_bench
 
 HERE = np.array([1.0, 2.0, 0.5])
 
@@ -157,7 +158,7 @@ def test_parts_run_in_order_and_are_told_of():
 
     report = bench.measure_memory(
         Settings(seed=4, lives=2),
-        parts=(part("one"), part("two")),
+        (part("one"), part("two")),
         on_step=lambda *step: steps.append(step),
     )
 
@@ -170,7 +171,7 @@ def test_parts_run_in_order_and_are_told_of():
 def test_an_interrupted_bench_tells_what_is_done():
     parts = part("one"), part("two", raising=KeyboardInterrupt), part("three")
 
-    report = bench.measure_memory(Settings(), parts=parts)
+    report = bench.measure_memory(Settings(), parts)
 
     assert list(report.found) == ["one"]
     assert report.left_out == {"two": "stopped before", "three": "stopped before"}
@@ -180,7 +181,7 @@ def test_an_interrupted_bench_tells_what_is_done():
 def test_a_part_without_what_it_needs_is_left_out_and_the_rest_is_measured():
     parts = part("one", raising=MissingExtraError("no renderer")), part("two")
 
-    report = bench.measure_memory(Settings(), parts=parts)
+    report = bench.measure_memory(Settings(), parts)
 
     assert (list(report.found), report.left_out) == (["two"], {"one": "no renderer"})
     assert any("no renderer" in note for note in notes_of(report))
@@ -188,13 +189,27 @@ def test_a_part_without_what_it_needs_is_left_out_and_the_rest_is_measured():
 
 def test_a_bench_interrupted_before_anything_is_interrupted():
     with pytest.raises(KeyboardInterrupt):
-        bench.measure_memory(Settings(), parts=(part("one", raising=KeyboardInterrupt),))
+        bench.measure_memory(Settings(), (part("one", raising=KeyboardInterrupt),))
 
 
 def test_the_tables_of_a_life_have_a_cell_in_every_column(findings):
     for table in LifeFindings((findings,)).tables():
         assert {len(row) for row in table.rows} == {len(table.header)}
     json.dumps(dataclasses.asdict(findings), allow_nan=False)
+
+
+def test_the_bench_runs_from_the_command_line_in_each_form(monkeypatch, capsys):
+    monkeypatch.setattr(bench, "PARTS", (part("one"),))
+    told = []
+
+    for form in ("--json", "--markdown", "--quiet"):
+        assert main(["bench", "memory", "--quick", "--seed", "7", form]) == 0
+        told.append(capsys.readouterr().out)
+
+    assert find_bench("memory") is bench_memory
+    assert json.loads(told[0])["found"] == {"one": {"seeds": [7]}}
+    assert "**one**" in told[1]
+    assert "generated lives of seeds 7" in told[2]
 
 
 @pytest.mark.parametrize("options", [Options(frames=3), Options(seed=-1)])
@@ -215,7 +230,7 @@ def test_pictures_without_matplotlib_are_refused_before_anything_is_measured(tmp
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
     with pytest.raises(MissingExtraError):
-        bench.measure_memory(Settings(pictures=str(tmp_path)), parts=(part("one"),))
+        bench.measure_memory(Settings(pictures=str(tmp_path)), (part("one"),))
 
 
 def test_the_bench_needs_neither_a_renderer_nor_matplotlib():

@@ -55,13 +55,13 @@ def bench_memory(options: Options, *, on_step: OnStep | None = None) -> Outcome:
     settings = replace(
         QUICK if options.is_quick else Settings(), seed=options.seed, pictures=pictures
     )
-    report = measure_memory(settings, on_step=on_step)
+    report = measure_memory(settings, PARTS, on_step=on_step)
     tables, notes = tables_of(report), notes_of(report)
     return Outcome(report, tables, notes, markdown(tables, notes))
 
 
 def measure_memory(
-    settings: Settings, *, parts: Sequence[Part] = PARTS, on_step: OnStep | None = None
+    settings: Settings, parts: Sequence[Part], *, on_step: OnStep | None = None
 ) -> Report:
     """Measure all parts, one after the other; Ctrl-C ends it with those that are done.
 
