@@ -11,8 +11,6 @@ from robomem.claims import ClaimKind
 from robomem.episodic.search import Cues, ScoredEvent
 from robomem.episodic.words import hashed_words
 from robomem.errors import DataError, QueryError
-from robomem.store.embeddings import unpack
-from robomem.store.episode_rows import EpisodeRow
 from robomem.store.records import Records
 
 Vector = NDArray[np.float32]
@@ -25,16 +23,14 @@ class Cue:
     vector: Vector
     is_meaning: bool
 
-    def best(self, rows: Sequence[EpisodeRow], count: int) -> list[EpisodeRow]:
-        """Return the episodes whose mean fits best; what has none is left out. Ties: the later."""
-        sums = [
-            (row, np.frombuffer(values, "<f4"))
-            for row in rows
-            if (values := row.meaning if self.is_meaning else row.words) is not None
-        ]
-        cosines = self._cosines([vector for _, vector in sums])
-        order = np.lexsort((np.array([-row.episode_id for row, _ in sums]), -cosines))
-        return [sums[i][0] for i in order[:count]]
+    def best(self, records: Records, where: str, *values: object, count: int) -> list[int]:
+        """Return the ids of those episodes of a choice whose mean fits best. Ties: the later."""
+        field = "meaning" if self.is_meaning else "words"
+        sums = records.episodes.values(
+            ("episode_id", field), f"{where} AND {field} IS NOT NULL", *values
+        )
+        ids, fits = self._compared(sums, "<f4")
+        return [ids[i] for i in np.lexsort((-np.array(ids), -fits))[:count]]
 
     def ranked(self, records: Records, spans: Sequence[tuple[int, int]]) -> list[ScoredEvent]:
         """Return the events of spans of ids that can be compared, best first. Ties: the last logged.
@@ -43,33 +39,32 @@ class Cue:
         """
         held_ids = records.held_ids(ClaimKind.EVENT)
         found = [
-            (event_id, vector)
+            (event_id, values)
             for span in spans
-            for event_id, vector in self._vectors(records, *span)
+            for event_id, values in self._vectors(records, *span)
             if event_id not in held_ids
         ]
-        scores = (1 + self._cosines([vector for _, vector in found])) / 2
-        order = np.lexsort((np.array([-event_id for event_id, _ in found]), -scores))
-        return [
-            ScoredEvent(found[i][0], score, self._cues(score))
-            for i, score in zip(order.tolist(), scores[order].tolist(), strict=True)
-        ]
+        ids, fits = self._compared(found, "i1" if self.is_meaning else "<f4")
+        scores = ((1 + fits) / 2).tolist()
+        order = np.lexsort((-np.array(ids), -fits)).tolist()
+        return [ScoredEvent(ids[i], scores[i], self._cues(scores[i])) for i in order]
 
-    def _vectors(self, records: Records, first_id: int, last_id: int) -> list[tuple[int, Vector]]:
+    def _vectors(self, records: Records, first_id: int, last_id: int) -> list[tuple[int, bytes]]:
         between = "event_id BETWEEN ? AND ?"
         if self.is_meaning:
-            return [
-                (row.event_id, unpack(row.vector))
-                for row in records.embeddings.select(between, first_id, last_id)
-            ]
-        rows = records.events.select(between, first_id, last_id)
-        return [(row.event_id, hashed_words(row.text)) for row in rows]
+            return records.embeddings.values(("event_id", "vector"), between, first_id, last_id)
+        texts = records.events.values(("event_id", "text"), between, first_id, last_id)
+        return [(event_id, hashed_words(text).tobytes()) for event_id, text in texts]
 
-    def _cosines(self, vectors: Sequence[Vector]) -> NDArray[np.float64]:
-        matrix = np.array(vectors, np.float32).reshape(-1, len(self.vector))
+    def _compared(
+        self, vectors: Sequence[tuple[int, bytes]], form: str
+    ) -> tuple[list[int], NDArray[np.float64]]:
+        """Return the ids and the cosines of vectors of any length, given as their bytes."""
+        joined = np.frombuffer(b"".join(values for _, values in vectors), form)
+        matrix = joined.reshape(-1, len(self.vector)).astype(np.float32)
         norms = np.linalg.norm(matrix, axis=1)
         cosines = matrix @ self.vector / np.where(norms > 0, norms, 1)
-        return np.asarray(cosines, np.float64)
+        return [i for i, _ in vectors], np.asarray(cosines, np.float64)
 
     def _cues(self, score: float) -> Cues:
         return Cues(similarity=score) if self.is_meaning else Cues(text=score)

@@ -17,6 +17,7 @@ from robomem.store.records import Records
 
 BATCH = 4096  # events read at once
 TAIL_ID = 0
+LATEST = "first_event_id DESC"
 
 
 class EpisodeWriter:
@@ -78,15 +79,11 @@ class EpisodeWriter:
 
     def _chunk_of(self, gist: Gist) -> EpisodeRow | None:
         """Return the last chunk, where it has room and is of the same day."""
-        rows = self._records.episodes.select(
-            "level = ? AND first_event_id = (SELECT max(first_event_id) FROM episode WHERE level = ?)",
-            CHUNK,
-            CHUNK,
-        )
-        if not rows or rows[0].day != gist.day:
+        last = self._records.episodes.first("level = ?", CHUNK, order=LATEST, limit=1)
+        if not last or last[0].day != gist.day:
             return None
-        children = self._records.episodes.count("parent_id = ?", rows[0].episode_id)
-        return rows[0] if children < self._config.chunk_segments else None
+        children = self._records.episodes.count("parent_id = ?", last[0].episode_id)
+        return last[0] if children < self._config.chunk_segments else None
 
     def _refresh(self, event_ids: Sequence[int]) -> None:
         """Sum up anew what tells of events that are others now, or gone."""
@@ -109,15 +106,10 @@ class EpisodeWriter:
             self._replace(row, self._sum_of_segments(row))
 
     def _segment_of(self, event_id: int) -> EpisodeRow | None:
-        rows = self._records.episodes.select(
-            "level = ? AND last_event_id >= ? AND first_event_id = "
-            "(SELECT max(first_event_id) FROM episode WHERE level = ? AND first_event_id <= ?)",
-            SEGMENT,
-            event_id,
-            SEGMENT,
-            event_id,
+        found = self._records.episodes.first(
+            "level = ? AND first_event_id <= ?", SEGMENT, event_id, order=LATEST, limit=1
         )
-        return rows[0] if rows else None
+        return found[0] if found and event_id <= found[0].last_event_id else None
 
     def _sum_of_segments(self, row: EpisodeRow) -> Gist | None:
         below = "parent_id = ?"

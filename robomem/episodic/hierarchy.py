@@ -93,18 +93,11 @@ class Hierarchy:
             raise QueryError(f"breadth and limit are at least 1, got {breadth} and {limit}")
         with self._access.reading() as records:
             cue = cue_of(records, text=text, embedding=embedding)
-            chunks = cue.best(
-                records.episodes.select("level = ?", CHUNK), CHUNKS_PER_SEGMENT * breadth
-            )
-            segments = cue.best(
-                [
-                    row
-                    for chunk in chunks
-                    for row in records.episodes.select("parent_id = ?", chunk.episode_id)
-                ],
-                breadth,
-            )
-            spans = [(row.first_event_id, row.last_event_id) for row in segments]
+            chunk_ids = cue.best(records, "level = ?", CHUNK, count=CHUNKS_PER_SEGMENT * breadth)
+            below = f"parent_id IN ({', '.join('?' * len(chunk_ids))})"
+            segment_ids = cue.best(records, below, *chunk_ids, count=breadth)
+            segments = [records.episodes.get(episode_id) for episode_id in segment_ids]
+            spans = [(row.first_event_id, row.last_event_id) for row in segments if row]
             return cue.ranked(records, [*unclosed_span(records), *spans])[:limit]
 
     def _unclosed(self, records: Records, level: int) -> list[Gist]:

@@ -102,19 +102,15 @@ class Distiller:
 
     def _loose(self, row: ExperienceRow) -> list[ExperienceRow]:
         """Return the experiences of the same task before that followed no procedure, the newest first."""
-        rows = self._records.experiences.select(
-            "task_key = ? AND procedure_id IS NULL AND experience_id < ? "
-            "AND experience_id >= (SELECT coalesce(min(experience_id), 0) FROM (SELECT experience_id "
-            "FROM experience WHERE task_key = ? AND procedure_id IS NULL AND experience_id < ? "
-            "ORDER BY experience_id DESC LIMIT ?))",
+        rows = self._records.experiences.first(
+            "task_key = ? AND procedure_id IS NULL AND experience_id < ?",
             row.task_key,
             row.experience_id,
-            row.task_key,
-            row.experience_id,
-            MAX_LOOSE,
+            order="experience_id DESC",
+            limit=MAX_LOOSE,
         )
         held_ids = self._records.held_ids(ClaimKind.EXPERIENCE)
-        return [row for row in rows[::-1] if row.experience_id not in held_ids]
+        return [row for row in rows if row.experience_id not in held_ids]
 
     def _bear(
         self, row: ExperienceRow, steps: Sequence[str], evidence: Sequence[ExperienceRow]
