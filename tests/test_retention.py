@@ -1,5 +1,8 @@
 """A memory within its budgets: what stays, what goes, and what is known of it."""
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -7,7 +10,11 @@ from hypothesis import strategies as st
 
 from robomem.claims import ClaimKind, Level
 from robomem.config import Config, RetentionConfig, StoreConfig
-from robomem.episodic.retention.shelf import key_of
+from robomem.episodic.retention.allocation import Need
+from robomem.episodic.retention.allocator import Allocator
+from robomem.episodic.retention.shadows import Want
+from robomem.episodic.retention.shelf import Shelf, key_of
+from robomem.episodic.retention.strength import initial_stability_s, rehearsed
 from robomem.errors import ConfigError, QueryError, StoreReadOnlyError
 from robomem.geometry import pose
 from robomem.memory import Memory
@@ -452,6 +459,27 @@ def test_consolidation_stops_when_it_is_told_to(open_memory):
         memory.retention.consolidate(steps=0)
 
 
+def test_consolidation_makes_way_for_who_waits(open_memory):
+    memory = open_memory()
+    patrols(memory)
+    asked = threading.Thread(target=memory.events)
+
+    def somebody_asks():
+        """Be in the middle of it when a question comes."""
+        asked.start()
+        while not memory._access.is_wanted:
+            pass
+        return False
+
+    with memory._access.lock:
+        done = memory.retention.consolidate(should_stop=somebody_asks)
+    asked.join()
+
+    assert not done.is_done
+    assert not memory._access.is_wanted
+    assert memory.retention.consolidate().is_done
+
+
 def test_a_failed_transaction_leaves_what_was_learnt(open_memory, monkeypatch):
     memory = open_memory(strategy="learned", max_events=5)
     memory.log(words(index, label="mug") for index in range(5))
@@ -515,3 +543,81 @@ def test_what_is_counted_is_about_what_it_takes_in_the_file(open_memory, tmp_pat
 
     size = (tmp_path / "a.rmem" / "records.sqlite").stat().st_size
     assert 0.5 < size / counted < 1.5
+
+
+# ---- against a twin -----------------------------------------------------------------------------
+
+
+class Twin:
+    """What a memory should keep: the same choice on arrays, without a database."""
+
+    def __init__(self, config):
+        self.config, self.allocator, self.shelf = config, Allocator(config), Shelf.empty()
+        self.last_places = {}
+
+    def log(self, ids, told):
+        kept = self.shelf
+        self.last_places = dict(zip(kept.topics.tolist(), kept.places.tolist(), strict=True))
+        zeros, stamps_ns = np.zeros(len(ids), np.int64), np.array([h.stamp_ns for h in told])
+        newer = Shelf(
+            ids=np.array(ids),
+            stamps_ns=stamps_ns,
+            last_ns=stamps_ns,
+            stability_s=np.array([self._stability_s(h) for h in told]),
+            places=np.array([key_of(h.room) for h in told]),
+            topics=np.array([key_of(h.label) for h in told]),
+            visits=zeros,
+            sizes=zeros + 1,
+            is_pinned=zeros.astype(bool),
+        )
+        self.allocator.log(newer)
+        shelf = self.shelf.joined(newer)
+        self.shelf = shelf = replace(shelf, visits=self.allocator.visits_of(shelf.places))
+        if len(shelf) > self.config.max_events:
+            target = round(self.config.max_events * (1 - self.config.slack))
+            gone = self.allocator.choose(shelf, Need(events=len(shelf) - target))
+            self.shelf = shelf.take(np.setdiff1d(np.arange(len(shelf)), gone))
+
+    def recall(self, ids, *, label, until_ns):
+        stamp_ns, which = int(self.shelf.stamps_ns.max()), np.isin(self.shelf.ids, ids)
+        self.shelf.last_ns[which], self.shelf.stability_s[which] = rehearsed(
+            self.shelf.last_ns[which],
+            self.shelf.stability_s[which],
+            stamp_ns=stamp_ns,
+            gain=self.config.rehearsal_gain,
+        )
+        want = Want(topic=key_of(label), until_ns=until_ns)
+        self.allocator.recalled(want, ids, stamp_ns=stamp_ns)
+
+    def _stability_s(self, happening):
+        topic, place = key_of(happening.label), key_of(happening.room)
+        is_surprising = self.last_places.get(topic) != place
+        self.last_places[topic] = place
+        return initial_stability_s(
+            "observed", is_surprising=is_surprising, base_s=self.config.stability_s
+        )
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_memory_keeps_what_its_twin_keeps(open_memory, strategy, rng):
+    memory = open_memory(strategy=strategy, max_events=100, slack=0.1)
+    twin = Twin(memory.config.retention)
+    kinds = {"kind": EventKind.OBSERVED}
+
+    for step in range(40):
+        told = [
+            words(10 * step + i, label=f"thing {rng.integers(6)}", room=f"room{i // 4}", **kinds)
+            for i in range(10)
+        ]
+        twin.log(memory.log(told).event_ids, told)
+        label = told[int(rng.integers(10))].label
+        want = {"label": label, "until_ns": int(rng.integers(10 * step + 10)) * NS}
+        hits = memory.recall(Query(kind=QueryKind.HAPPENED, limit=3, **want))
+        twin.recall(sorted(hit.event.event_id for hit in hits), **want)
+
+        assert [event.event_id for event in memory.events()] == twin.shelf.ids.tolist()
+    if strategy == "learned":
+        memory.log([])
+        weights = list(memory.retention.report().strategies.values())
+        np.testing.assert_allclose(weights, twin.allocator.learner.weights)
+        assert max(weights) > 0.25

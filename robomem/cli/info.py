@@ -9,7 +9,7 @@ from robomem.ask.timebase import SECOND_NS, Timebase
 from robomem.cli.hits import short_time
 from robomem.cli.opening import open_to_read, timebase_of
 from robomem.cli.output import print_facts, print_json
-from robomem.types import MemoryInfo
+from robomem.types import MemoryInfo, RetentionInfo
 
 
 def run(args: Namespace) -> int:
@@ -35,6 +35,7 @@ def _facts(info: MemoryInfo, timebase: Timebase) -> Iterator[tuple[str, str]]:
     yield "keyframes", f"{info.keyframes:,}"
     yield "entities", f"{info.entities:,}"
     yield "events", f"{info.events:,}"
+    yield from _kept(info.retention)
     yield "path length", f"{info.path_length_m:,.1f} m"
     yield "known", f"{info.known_m3:,.2f} m3, voxels of {info.voxel_size_m:g} m"
     yield "free", f"{info.free_m3:,.2f} m3"
@@ -42,6 +43,15 @@ def _facts(info: MemoryInfo, timebase: Timebase) -> Iterator[tuple[str, str]]:
     yield "size on disk", _size(info.bytes_on_disk)
     yield "schema", str(info.schema)
     yield "content hash", info.content_hash
+
+
+def _kept(kept: RetentionInfo) -> Iterator[tuple[str, str]]:
+    yield "", f"{kept.events / kept.max_events:.0%} of {kept.max_events:,}, {kept.pinned:,} pinned"
+    yield "", f"{_size(kept.bytes)} of {_size(kept.max_bytes)}"
+    if kept.merged:
+        yield "", f"{kept.merged:,} merged into others"
+    for kind, count in sorted(kept.evicted.items()):
+        yield "", f"{count:,} {kind} went"
 
 
 def _span(info: MemoryInfo, timebase: Timebase) -> str:

@@ -24,7 +24,7 @@ from robomem.episodic.retention.learning import Learning, learning_row
 from robomem.episodic.retention.shadows import Want
 from robomem.episodic.retention.shelf import Shelf, key_of
 from robomem.episodic.retention.strength import NS, retention
-from robomem.episodic.retention.traces import Traces, place_at
+from robomem.episodic.retention.traces import Traces, place_at, topic_of
 from robomem.errors import ConfigError, QueryError
 from robomem.query import Query
 from robomem.store.access import Access
@@ -215,12 +215,15 @@ class Retention:
     def forget(self, entity_ids: Iterable[int], event_ids: Iterable[int]) -> None:
         """Leave no number that stands for what things and events that are to be erased were about."""
         records, shadows = self._access.records, self._learning().allocator.shadows
-        things = (records.entities.get(i) for i in entity_ids)
-        events = (records.events.get(i) for i in event_ids)
+        if shadows is None:
+            return
+        things = [records.entities.get(records.entity_now(i)) for i in entity_ids]
         topics = {key_of(thing.label) for thing in things if thing is not None}
-        topics |= {key_of(event.label or event.text) for event in events if event is not None}
-        if shadows is not None:
-            shadows.keep(~np.isin(shadows.shelf.topics, list(topics)))
+        events = [records.events.get(i) for i in event_ids]
+        for thing in filter(None, things):
+            events += records.events.select("entity_id = ?", thing.entity_id)
+        topics |= {topic_of(event) for event in events if event is not None}
+        shadows.keep(~np.isin(shadows.shelf.topics, list(topics)))
 
     def renew(self) -> None:
         """Read everything anew: a transaction was undone."""

@@ -99,7 +99,7 @@ class Traces:
         self._records.events.delete(IN_IDS, *_json(event_ids))
 
     def _traces_of(self, events: Sequence[EventRow]) -> list[TraceRow]:
-        topics = [key_of(event.label or event.text) for event in events]
+        topics = [topic_of(event) for event in events]
         last_places = self._last_places(topics)
         places = self._places(events)
         embedding_bytes = self._embedding_bytes(events[0].event_id)
@@ -158,6 +158,11 @@ class Traces:
                 ("event_id", "length(vector)"), "event_id >= ?", first_id
             )
         )
+
+
+def topic_of(event: EventRow) -> int:
+    """Return the key of what an event is about."""
+    return key_of(event.label or event.text)
 
 
 def place_at(xy_map: Iterable[float], config: RetentionConfig) -> int:
