@@ -157,7 +157,7 @@ def _told_of(truth: Truth, rng: np.random.Generator) -> Iterator[Said]:
         if chance < NEVER_TOLD + TOLD_LATE:
             stamp_ns = from_ns + int(rng.integers(DAY_NS // 4, 5 * DAY_NS))
             days = (stamp_ns - from_ns) / DAY_NS
-            text = f"The {truth.subject} {truth.relation} {value} since {days:.1f} days."
+            text = f"{truth.subject} {truth.relation} {value} since {days:.1f} days."
             if stamp_ns < DAYS * DAY_NS:
                 yield Said(stamp_ns, text, truth.subject, truth.relation, value, from_ns)
             continue
@@ -184,7 +184,7 @@ def _taken_back(said: Sequence[Said], rng: np.random.Generator) -> Iterator[Said
     for row, wrong in enumerate(said):
         if wrong.is_wrong and rng.random() < TAKEN_BACK:
             stamp_ns = wrong.stamp_ns + int(rng.integers(DAY_NS // 24, 3 * DAY_NS))
-            text = f"It was not so that the {wrong.subject} {wrong.relation} {wrong.value}."
+            text = f"It was not so that {wrong.subject} {wrong.relation} {wrong.value}."
             if stamp_ns < DAYS * DAY_NS:
                 yield replace(wrong, stamp_ns=stamp_ns, text=text, is_wrong=False, taken_back=row)
 

@@ -103,7 +103,7 @@ class PerfectListener:
 
 
 def words_of(text: str) -> frozenset[str]:
-    """Return the words of a text, without endings of verbs that tell nothing."""
+    """Return the words of a text."""
     return frozenset(re.findall(r"[a-z]+", text.lower()))
 
 
