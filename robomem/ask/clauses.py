@@ -72,12 +72,12 @@ _CLAUSES: tuple[tuple[QueryKind, re.Pattern[str]], ...] = tuple(
     for kind, pattern in (
         (QueryKind.SEEN, r"{who} (?:last |first )?{see} {thing}"),
         (
-            QueryKind.VISITED,
-            r"{who} (?:last )?(?:was|were|went|came|got|drove|visited|entered|reached)(?: (?:to|at|in|inside|{near}))? {thing}",
-        ),
-        (
             QueryKind.TOLD,
             r"{who} (?:was |were |got )?(?:told|heard|learned|learnt)(?: (?:about|of|that))? {words}",
+        ),
+        (
+            QueryKind.VISITED,
+            r"{who} (?:last )?(?:was|were|went|came|got|drove|visited|entered|reached)(?: (?:to|at|in|inside|{near}))? {thing}",
         ),
         (
             QueryKind.CHANGES,

@@ -144,7 +144,7 @@ _PATTERNS: tuple[tuple[QueryKind, str], ...] = (
         QueryKind.GONE,
         r"when (did|was|were|has|have|had) {thing} (go |been |first |noticed )*({away}|disappear|disappeared|vanish|vanished)",
     ),
-    (QueryKind.GONE, r"since when {is} {thing} {away} || {is} {thing} {away}"),
+    (QueryKind.GONE, r"{is} {thing} {away}"),
     (QueryKind.GONE, r"(which|what) (things|objects|ones) {is} {away}"),
     (QueryKind.ROOM, r"(|in )(which|what) room ({is}|am) {who}(| in) || where am i"),
     (QueryKind.ROOM, r"(|in )(which|what) room {is} {thing}(| in)"),
@@ -342,7 +342,7 @@ FORMS = (
     *(Form(kind, pattern) for kind, patterns in _PATTERNS for pattern in _compiled(patterns)),
     *(
         Form(QueryKind.WHERE, pattern, measure=Measure.DURATION, needs_place=True)
-        for pattern in _compiled("(|for )how long {is} {thing}(| there| here)")
+        for pattern in _compiled("(|for )how long {did_or_is} {thing}(| there| here)")
     ),
     *(
         Form(QueryKind.EXISTS, pattern, needs_place=True)

@@ -37,6 +37,7 @@ _CONTRACTIONS = (
     (r"\bcan't\b", "cannot"),
     (r"\b(is|are|was|were|has|have|had|do|does|did)n't\b", r"\1 not"),
     (r"\b(?:at )?(?:what|which) time (?=did|do|have|was|were|is)", "when "),
+    (r"\bsince when\b", "how long"),
     (r"\bhow long ago\b|\bhow long (?:is it |has it been )?since\b", "when"),
     (r"\b(?:please|exactly|currently|ever|actually|roughly|right now|at the moment|kindly)\b", ""),
 )
@@ -82,7 +83,7 @@ _NO_LABEL = re.compile(
     r"|have|has|had|i|you|we|they|he|she|me|who|what|when|where|why|how|which|if|whether|see|saw|seen)(?!\S)"
 )
 _RELATION = re.compile(
-    rf"(?P<thing>.+?)(?: that| which)?(?: is| are| was| were| lying| standing| kept)*(?: there)?"
+    rf"(?P<thing>.+?)(?: that| which)?(?: is| are| was| were| lying| standing| kept| been| stay| stayed| lain| stood)*(?: there)?"
     rf" (?P<relation>{RELATION}) {ARTICLE} (?P<place>.+)"
 )
 _OTHER_RELATIONS = re.compile(
