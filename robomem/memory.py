@@ -381,7 +381,9 @@ class Memory:
             return self._floors.at(floor_m, driven_map=self._driven())
 
     def rooms(self) -> "list[Region]":
-        """Return the rooms of the floor, named from the things believed to be in them."""
+        """Return the rooms of the floor, named from the things believed to be in them; none without a map."""
+        if not self.map.volume().known_m3:
+            return []
         things = [e for e in self.entities() if e.state is EntityState.PRESENT]
         return self.floor().regions((thing.label, thing.p_map) for thing in things)
 

@@ -58,10 +58,21 @@ class Bounds:
         away_m = np.linalg.norm(p_map[:, : len(self.place)] - self.place, axis=1)
         return np.asarray(away_m <= self.radius_m)
 
+    def clipped(self, since_ns: int, until_ns: int) -> tuple[int, int]:
+        """Return the part of a time span that is asked for."""
+        if self.since_ns is not None:
+            since_ns = max(since_ns, self.since_ns)
+        if self.until_ns is not None:
+            until_ns = min(until_ns, self.until_ns)
+        return min(since_ns, until_ns), until_ns
+
     @property
     def is_placed(self) -> bool:
         """Whether there are bounds in space."""
         return self.place is not None or self.support is not None or self.rooms is not None
+
+
+ANYWHERE = Bounds(None, None, None, np.inf, Relation.NEAR, None, None, None)
 
 
 def _are_on(p_map: Points, support: Entity, relation: Relation) -> NDArray[np.bool_]:

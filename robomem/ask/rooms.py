@@ -14,6 +14,7 @@ from robomem.types import Vector
 
 BESIDE_M = 0.6  # a thing in a wall's cells belongs to the room next to it
 SQUARE_M = 0.1  # points this near to each other are in one room
+_BITS, _OFFSET = 22, 1 << 21  # squares within 200 km
 TOLD_REACH_M = 3.0  # from where the robot was told to be in a room, to what is in it
 _SYNONYMS = {
     "hallway": "hall",
@@ -61,13 +62,17 @@ class Rooms:
         self._rooms: Sequence[Room] | None = None
         self._cells: NDArray[np.float64] = np.empty((0, 2))
         self._room_of_cell: NDArray[np.int64] = np.empty(0, np.int64)
+        self._room_of_square: dict[int, int] = {}
         self._reach_m = BESIDE_M
 
     def all(self) -> Sequence[Room]:
         """Return every room."""
         if self._rooms is None:
             self._rooms = self._find()
-            cells = [np.asarray(room.cells_map)[:, :2] for room in self._rooms]
+            cells = [
+                np.array([_centre(s) for s in np.unique(_squares(room.cells_map)).tolist()])
+                for room in self._rooms
+            ]
             if cells:
                 self._cells = np.concatenate(cells)
                 self._room_of_cell = np.repeat(np.arange(len(cells)), [len(c) for c in cells])
@@ -87,18 +92,27 @@ class Rooms:
         self.all()
         if not len(self._cells) or not len(p_map):
             return np.full(len(p_map), -1)
-        squares, inverse = np.unique(
-            np.round(np.asarray(p_map)[:, :2] / SQUARE_M).astype(np.int64),
-            axis=0,
-            return_inverse=True,
-        )
-        found = np.full(len(squares), -1)
-        for i, square in enumerate(squares * SQUARE_M):
-            away_m = np.linalg.norm(self._cells - square, axis=1)
-            nearest = int(away_m.argmin())
-            if away_m[nearest] <= self._reach_m:
-                found[i] = self._room_of_cell[nearest]
-        return found[inverse.ravel()]
+        squares, inverse = np.unique(_squares(p_map), return_inverse=True)
+        for square in set(squares.tolist()) - self._room_of_square.keys():
+            self._room_of_square[square] = self._nearest(_centre(square))
+        found = np.array([self._room_of_square[square] for square in squares.tolist()])
+        return found[inverse]
+
+    def _nearest(self, point: NDArray[np.float64]) -> int:
+        away_m = np.linalg.norm(self._cells - point, axis=1)
+        nearest = int(away_m.argmin())
+        return int(self._room_of_cell[nearest]) if away_m[nearest] <= self._reach_m else -1
+
+
+def _squares(p_map: Points) -> NDArray[np.int64]:
+    """Return the square of the floor that each point (N, 2 or 3) is in, as one number."""
+    x, y = np.floor(np.asarray(p_map)[:, :2].T / SQUARE_M).astype(np.int64)
+    return np.asarray(((x + _OFFSET) << _BITS) + y + _OFFSET)
+
+
+def _centre(square: int) -> NDArray[np.float64]:
+    x, y = (square >> _BITS) - _OFFSET, (square & ((1 << _BITS) - 1)) - _OFFSET
+    return (np.array([x, y]) + 0.5) * SQUARE_M
 
 
 def with_told(rooms: Sequence[Room], told: Sequence[tuple[str, Vector]]) -> Sequence[Room]:
