@@ -382,7 +382,7 @@ class Memory:
 
     def rooms(self) -> "list[Region]":
         """Return the rooms of the floor, named from the things believed to be in them; none without a map."""
-        if not self.map.volume().known_m3:
+        if not (self._records.brick_files() or self._records.deltas.count()):
             return []
         things = [e for e in self.entities() if e.state is EntityState.PRESENT]
         return self.floor().regions((thing.label, thing.p_map) for thing in things)

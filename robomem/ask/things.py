@@ -121,6 +121,7 @@ class Things:
             row
             for row in self._scope.records.entities.select("is_confirmed")
             if row.entity_id not in held_ids
+            if bounds.support is None or row.entity_id != bounds.support.entity_id
             if bounds.entity_ids is None or row.entity_id in bounds.entity_ids
         ]
         if query.label is not None:
