@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robomem.config import Config
+    from robomem.episodic.search import EventFilter
     from robomem.errors import RobomemError
     from robomem.io import open_recording
     from robomem.memory import Memory
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
         Detection,
         Entity,
         Event,
+        EventKind,
         Evidence,
+        Happening,
         Hit,
         Keyframe,
+        LogReceipt,
         Observation,
         Query,
         QueryKind,
@@ -37,9 +41,13 @@ __all__ = [
     "Detection",
     "Entity",
     "Event",
+    "EventFilter",
+    "EventKind",
     "Evidence",
+    "Happening",
     "Hit",
     "Keyframe",
+    "LogReceipt",
     "Memory",
     "Observation",
     "Query",
@@ -51,6 +59,7 @@ __all__ = [
 
 _HOMES = {
     "Config": "config",
+    "EventFilter": "episodic.search",
     "Memory": "memory",
     "RobomemError": "errors",
     "open_recording": "io",

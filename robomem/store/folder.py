@@ -3,6 +3,7 @@
 house.rmem/
   robomem.json     format, schema version, settings
   records.sqlite   everything but images and bricks (records.py)
+  events.idx       the events as columns, made anew from the records when lost (event_index.py)
   bricks/*.brk     the map (brick_files.py)
   floor.npz        places and rooms of the floor, and what is blocked there (spatial/floors.py)
   images/ab/*.png  depth and colour of keyframes, by digest (images.py)
