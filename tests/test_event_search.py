@@ -80,6 +80,19 @@ def test_a_wrong_question_is_refused(memory):
             memory.event_search.search(embedding=wrong)
     with pytest.raises(QueryError):
         memory.event_search.search(limit=0)
+    for wrong in (
+        {"near_map": (1,)},
+        {"near_map": (0, np.nan)},
+        {"radius_m": 0},
+        {"radius_m": np.nan},
+        {"kinds": ("unheard of",)},
+    ):
+        with pytest.raises(QueryError):
+            EventFilter(**wrong)
+
+
+def test_a_span_may_be_longer_than_time(memory):
+    assert ids(memory, since_ns=-(10**30), until_ns=10**30) == [5, 4, 3, 2, 1]
 
 
 def test_an_empty_memory_has_no_hits(tmp_path):

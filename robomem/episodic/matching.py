@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from robomem.errors import QueryError
 from robomem.geometry import Points
 from robomem.store.event_columns import AXES, CODE_OF_KIND, EventColumns, Rows
 from robomem.types import EventKind
@@ -27,6 +28,9 @@ class EventFilter:
         sources: Nothing but from these.
         excluded_ids: None of these.
         with_held: Also what is in quarantine.
+
+    Raises:
+        QueryError: A number or a kind is none.
     """
 
     since_ns: int | None = None
@@ -40,6 +44,17 @@ class EventFilter:
     sources: tuple[str, ...] | None = None
     excluded_ids: frozenset[int] = frozenset()
     with_held: bool = False
+
+    def __post_init__(self) -> None:
+        if self.near_map is not None and not (
+            len(self.near_map) in (2, 3) and np.isfinite(self.near_map).all()
+        ):
+            raise QueryError(f"near_map is 2 or 3 finite coordinates, got {self.near_map}")
+        if not 0 < self.radius_m < np.inf:
+            raise QueryError(f"the radius is a positive number of metres, got {self.radius_m}")
+        unknown = [kind for kind in self.kinds or () if kind not in CODE_OF_KIND]
+        if unknown:
+            raise QueryError(f"there are no events of kind {unknown[0]!r}")
 
 
 def matching(columns: EventColumns, wanted: EventFilter) -> NDArray[np.bool_]:

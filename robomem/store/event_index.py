@@ -68,6 +68,8 @@ class EventIndex:
     def _is_worth_it(self, records: Records, *, is_closing: bool) -> bool:
         written = records.counter("event_written") if self._path.exists() else 0
         new = records.counter("event") - written
+        for of in ("event", "keyframe"):
+            new += len(records.changed(of, since=0))
         return new > MIN_NEW and (is_closing or new > written // NEW_SHARE)
 
     def _drop(self) -> None:
