@@ -1,6 +1,6 @@
 """From rows of the log to what segmentation sees of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from robomem.episodic.events import events_of
 from robomem.episodic.segments import Beat
@@ -10,10 +10,13 @@ from robomem.store.records import Records
 from robomem.store.rows import EventRow
 
 
-def beats_from(records: Records, event_id: int, *, limit: int) -> list[Beat]:
-    """Return the first beats from an id on."""
-    rows = records.events.first("event_id >= ?", event_id, order="event_id", limit=limit)
-    return _beats(records, rows)
+def batches_from(records: Records, event_id: int, *, size: int) -> Iterator[list[Beat]]:
+    """Yield all beats from an id on, so many at once, none empty."""
+    while rows := records.events.first("event_id >= ?", event_id, order="event_id", limit=size):
+        yield _beats(records, rows)
+        if len(rows) < size:
+            return
+        event_id = rows[-1].event_id + 1
 
 
 def beats_up_to(records: Records, event_id: int, *, limit: int) -> list[Beat]:

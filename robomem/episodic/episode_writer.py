@@ -9,7 +9,7 @@ from functools import reduce
 from operator import add
 
 from robomem.config import SegmentConfig
-from robomem.episodic.beats import beats_between, beats_from, beats_up_to
+from robomem.episodic.beats import batches_from, beats_between, beats_up_to
 from robomem.episodic.chunks import CHUNK, DAY, SEGMENT, Gist, gist_of_beats, gist_of_row
 from robomem.episodic.segments import Beat, Segmenter
 from robomem.store.episode_rows import EpisodeRow, TailRow
@@ -40,13 +40,12 @@ class EpisodeWriter:
             self._refresh(stale)
         tail = self._records.tails.get(TAIL_ID)
         done = tail.last_event_id if tail else 0
-        while beats := beats_from(self._records, done + 1, limit=BATCH):
+        for beats in batches_from(self._records, done + 1, size=BATCH):
             self._segmenter = self._segmenter or resumed(self._records, self._config)
             for beat in beats:
                 if final := self._segmenter.feed(beat):
                     self._add(final)
-            done = beats[-1].event_id
-            self._records.tails.save(_tail(self._segmenter, done))
+            self._records.tails.save(_tail(self._segmenter, beats[-1].event_id))
 
     def rebuild(self) -> None:
         """Make all episodes anew from the log."""

@@ -1,6 +1,6 @@
 """The stream of events, cut where it surprises.
 
-EM-LLM's two steps (Fountas et al., "Human-like episodic memory for infinite context LLMs", 2024):
+EM-LLM's two steps (Fountas et al., "Human-inspired episodic memory for infinite context LLMs", 2024):
 
     boundary    before an event whose surprise is above mean + gamma * deviation of the last ones
     refinement  each boundary moves, between its neighbours, to where modularity is highest, and goes

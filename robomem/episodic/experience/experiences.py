@@ -1,7 +1,6 @@
 """What was tried: recorded, recalled when something alike is to be done, distilled into procedures."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,16 +17,17 @@ from robomem.geometry import inverse, transform
 from robomem.store.access import Access
 from robomem.store.experience_rows import ExperienceRow
 from robomem.store.records import Records
-
-if TYPE_CHECKING:
-    from robomem.geometry import Points
+from robomem.types import Vector
 
 MAX_QUERY_WORDS = 64
 TEXT_WEIGHT = 0.5  # the rest is the embedding's, where one was given
 
 
 class Experiences:
-    """The experience of one memory; `admit` judges whether it may be learned from."""
+    """The experience of one memory: what worked and what failed, in one pool, as Optimus-1 has it (Li et al., 2024).
+
+    `admit` judges whether something may be learned from.
+    """
 
     def __init__(self, access: Access, config: ExperienceConfig, *, admit: Admit = take) -> None:
         self._access = access
@@ -89,12 +89,14 @@ class Experiences:
             held_ids = records.held_ids(ClaimKind.EXPERIENCE)
             scores = _scores(records, words_of(f"{task} {state}")[:MAX_QUERY_WORDS], query)
             best = sorted(scores.keys() - held_ids, key=lambda i: (-scores[i], -i))
-            both = {
-                wanted: self._take(records, best, scores, is_success=wanted, k=k)
-                for wanted in (True, False)
+            outcomes = dict(records.experiences.values(("experience_id", "is_success")))
+            both = [
+                _precedents(records, [i for i in best if outcomes[i] == wanted][:k], scores)
                 if is_success in (None, wanted)
-            }
-        return Precedents(both.get(True, ()), both.get(False, ()))
+                else ()
+                for wanted in (True, False)
+            ]
+        return Precedents(*both)
 
     def all(self) -> list[Precedent]:
         """Return every experience that is not held, by id; the score of each is 1."""
@@ -149,24 +151,6 @@ class Experiences:
             procedure_id=None,
         )
 
-    def _take(
-        self,
-        records: Records,
-        best: Sequence[int],
-        scores: dict[int, float],
-        *,
-        is_success: bool,
-        k: int,
-    ) -> tuple[Precedent, ...]:
-        taken: list[Precedent] = []
-        for experience_id in best:
-            if len(taken) == k:
-                break
-            row = records.experiences.get(experience_id)
-            if row is not None and row.is_success is is_success:
-                taken.append(_precedent(records, row, scores[experience_id]))
-        return tuple(taken)
-
 
 def _claim(experience: Experience) -> Claim:
     plan = "; ".join(experience.plan)
@@ -212,7 +196,7 @@ def _check_size(records: Records, embedding: NDArray[np.float32]) -> None:
         )
 
 
-def _hung(records: Records, p_map: "Points | None") -> "tuple[int, Points] | tuple[None, None]":
+def _hung(records: Records, p_map: Vector | None) -> tuple[int, Vector] | tuple[None, None]:
     """Hang a place on the latest keyframe."""
     if p_map is None:
         return None, None
@@ -223,6 +207,13 @@ def _hung(records: Records, p_map: "Points | None") -> "tuple[int, Points] | tup
             reason=Reason.NO_TRANSFORM,
         )
     return keyframe.keyframe_id, transform(inverse(keyframe.T_map_kf.reshape(4, 4)), p_map)
+
+
+def _precedents(
+    records: Records, experience_ids: Sequence[int], scores: Mapping[int, float]
+) -> tuple[Precedent, ...]:
+    rows = [row for i in experience_ids if (row := records.experiences.get(i)) is not None]
+    return tuple(_precedent(records, row, scores[row.experience_id]) for row in rows)
 
 
 def _precedent(records: Records, row: ExperienceRow, score: float) -> Precedent:

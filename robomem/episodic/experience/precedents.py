@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from robomem.checks import checked_embedding, checked_stamp, checked_text, checked_vector
 from robomem.errors import DataError, Reason
-from robomem.geometry import Points
+from robomem.types import Vector
 
 MAX_STEPS = 256
 MAX_TEXT_CHARS = 4096
@@ -42,7 +42,7 @@ class Experience:
     outcome: str = ""
     state: str = ""
     source: str = "robot"
-    p_map: Points | None = None
+    p_map: Vector | None = None
     embedding: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
