@@ -43,7 +43,7 @@ def parse(text: str) -> list[Saying]:
 
 def _clauses(sentence: str) -> list[Saying]:
     """Read a sentence as one, or else as two joined by "and" if both can be read."""
-    sentence = _COURTESY.sub("", sentence.strip(" .!?;,"))
+    sentence = _NOW.sub("", _COURTESY.sub("", sentence.strip(" .!?;,")))
     saying = _clause(sentence)
     if saying is not None:
         return [saying]
@@ -94,7 +94,7 @@ def _relation(parts: dict[str, str | None]) -> str:
 
 def _name(words: str) -> str | None:
     """Return a name, None where it is none: too long, or with words of a sentence."""
-    words = re.sub(r" (?:right )?now$", "", words.strip(" ,'\""), flags=re.IGNORECASE)
+    words = _NOW.sub("", words.strip(" ,'\""))
     lowered = words.lower()
     if lowered in _SPEAKERS:
         return SPEAKER
@@ -113,6 +113,7 @@ _COURTESY = re.compile(
     r"^(?:(?:please|remember(?: that)?|note that|ok(?:ay)?|hey|hello|hi|robot|by the way|you know|so|well|look)[ ,]+)+",
     re.IGNORECASE,
 )
+_NOW = re.compile(r" (?:right )?now$", re.IGNORECASE)  # is when it is said
 _CONTRACTIONS = (
     (r"\b(this|that|it|he|she|name|what|where|who|there)'s\b", r"\1 is"),
     (r"\bisn't\b", "is not"),
