@@ -194,6 +194,17 @@ def test_a_question_about_nothing_is_refused(facts):
         facts.ask("a", limit=0)
     with pytest.raises(QueryError):
         facts.ask(relation=" ")
+    for instant in (-1, 2**70, 1.5):
+        with pytest.raises(QueryError):
+            facts.ask("a", as_of_ns=instant)
+        with pytest.raises(QueryError):
+            facts.history("a", known_at_ns=instant)
+
+
+def test_at_the_end_of_time_is_what_goes_on(facts):
+    facts.learn("A", "is in", "all", stamp_ns=1)
+
+    assert said(facts.ask("a", as_of_ns=2**63 - 1, known_at_ns=2**63 - 1)) == ["A is in all"]
 
 
 def test_words_of_sql_are_words(facts):

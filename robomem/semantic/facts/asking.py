@@ -6,14 +6,15 @@ from functools import partial
 
 import numpy as np
 
+from robomem.checks import checked_stamp
 from robomem.config import FactsConfig
-from robomem.errors import DataError, QueryError
+from robomem.errors import DataError, QueryError, StampError
 from robomem.semantic.facts.fact import Fact, Meaning, ScoredFact
 from robomem.semantic.facts.graph import FactGraphs
 from robomem.semantic.facts.names import Names
 from robomem.semantic.facts.reading import Reader
 from robomem.semantic.facts.relations import IS_A, Relations
-from robomem.semantic.facts.truths import Pattern, Truths, openness
+from robomem.semantic.facts.truths import NOW_NS, Pattern, Truths, openness
 from robomem.store.access import Access
 
 MAX_KINDS = 1000  # things that one word is looked up for
@@ -79,12 +80,12 @@ class KnownFacts:
                 raise QueryError(f"the limit is at least 1, got {limit}")
             if pattern is None:
                 return []
-            as_of_ns = self._now_ns() if as_of_ns is None else as_of_ns
+            as_of_ns = self._instant(as_of_ns)
             if known_at_ns is None:
                 return self._reader.holding(
                     self._truths.now(pattern, as_of_ns=as_of_ns, limit=limit)
                 )
-            rows = self._truths.ever(pattern, known_at_ns=known_at_ns)
+            rows = self._truths.ever(pattern, known_at_ns=self._instant(known_at_ns))
             rows = [row for row in rows if row.valid_from_ns <= as_of_ns < row.valid_until_ns]
             return self._reader.holding(sorted(rows, key=openness)[:limit])
 
@@ -99,7 +100,8 @@ class KnownFacts:
         """Return what held at any time, in order of time; see `ask`."""
         with self._access.reading():
             pattern = self._pattern(subject, relation, object)
-            rows = [] if pattern is None else self._truths.ever(pattern, known_at_ns=known_at_ns)
+            known_ns = None if known_at_ns is None else self._instant(known_at_ns)
+            rows = [] if pattern is None else self._truths.ever(pattern, known_at_ns=known_ns)
             return self._reader.holding(rows)
 
     def tellings(
@@ -149,8 +151,7 @@ class KnownFacts:
         with self._access.reading():
             roots = {row.root_id for row in self._names.mentioned(words)}
             seeds = np.array(sorted(roots), dtype=np.int64)
-            as_of_ns = self._now_ns() if as_of_ns is None else as_of_ns
-            nearest = self._graphs.at(as_of_ns).nearest(
+            nearest = self._graphs.at(self._instant(as_of_ns)).nearest(
                 seeds, k=k, weight_of=partial(_said_in, _beginnings(words))
             )
             rows = [self._records.truths.get(*key) for key, _ in nearest]
@@ -168,8 +169,8 @@ class KnownFacts:
             ids = self._ids_of(word)
             if not ids:
                 return Meaning((), ())
-            as_of_ns = self._now_ns() if as_of_ns is None else as_of_ns
-            kinds = self._truths.now(Pattern(None, IS_A, ids), as_of_ns=as_of_ns, limit=MAX_KINDS)
+            pattern = Pattern(None, IS_A, ids)
+            kinds = self._truths.now(pattern, as_of_ns=self._instant(as_of_ns), limit=MAX_KINDS)
             roots = dict.fromkeys(
                 [
                     *(self._truths.root(i) for i in ids),
@@ -222,6 +223,15 @@ class KnownFacts:
 
     def _same(self, name_id: int) -> list[int]:
         return [row.name_id for row in self._names.members(self._truths.root(name_id))]
+
+    def _instant(self, stamp_ns: int | None) -> int:
+        """Return the instant that is asked for, now where it is None."""
+        if stamp_ns is None:
+            return self._now_ns()
+        try:
+            return min(checked_stamp(stamp_ns), NOW_NS)
+        except StampError as err:
+            raise QueryError(str(err)) from err
 
     def _now_ns(self) -> int:
         """Return the newest stamp of what was perceived, logged or told."""

@@ -140,8 +140,8 @@ class Names:
 
     def _folded(self, name: str) -> str:
         entity_id = _entity_of(name.strip())
-        if entity_id is None:
-            return " ".join(self.fold(name))
+        if entity_id is None:  # "A" may be the name of a box
+            return " ".join(self.fold(name) or re.findall(r"[^\W_]+", name.casefold()))
         return reference(self.records.entity_now(entity_id))
 
 

@@ -108,18 +108,11 @@ class Truths:
     def derive(self, group: Group, *, known_at_ns: int = NOW_NS) -> list[TruthRow]:
         """Return what held in a group by what was known at a time, by its beginning."""
         told = self._told(group, known_at_ns)
-        roots = self._roots({row.object_id for row in told}, known_at_ns)
+        roots = self._roots({object_id for _, object_id, *_ in told}, known_at_ns)
         found = stretches(
             (
-                Telling(
-                    row.fact_id,
-                    roots[row.object_id],
-                    row.is_denied,
-                    row.valid_from_ns,
-                    row.valid_until_ns,
-                    row.learned_at_ns,
-                )
-                for row in told
+                Telling(fact_id, roots[object_id], bool(is_denied), *times)
+                for fact_id, object_id, is_denied, *times in told
             ),
             is_functional=group.object_id is None,
         )
@@ -174,14 +167,23 @@ class Truths:
         object_ids = {self.names.meaning(i, known_at_ns)[0] for i in pattern.object_ids}
         return [row for row in rows if row.object_id in object_ids]
 
-    def _told(self, group: Group, known_at_ns: int) -> list[FactRow]:
+    def _told(self, group: Group, known_at_ns: int) -> list[tuple[int, ...]]:
+        """Return the columns that a `Telling` has, of those in a group that were believed at a time."""
         subjects = self._members(group.subject_id, known_at_ns)
         where, values = f"subject_id IN ({marks(subjects)}) AND relation = ?", [*subjects]
         objects: list[int] = []
         if group.object_id is not None:
             objects = self._members(group.object_id, known_at_ns)
             where += f" AND object_id IN ({marks(objects)})"
-        return self.records.facts.select(
+        return self.records.facts.values(
+            (
+                "fact_id",
+                "object_id",
+                "is_denied",
+                "valid_from_ns",
+                "valid_until_ns",
+                "learned_at_ns",
+            ),
             f"{where} AND learned_at_ns <= ? AND retired_at_ns > ? AND NOT is_held",
             *values,
             group.relation,
