@@ -36,6 +36,7 @@ from robomem.store.access import Access
 from robomem.store.embeddings import unpack
 from robomem.store.event_columns import EventColumns, Rows
 from robomem.store.event_index import EventIndex
+from robomem.store.event_queries import event_labels, events_beside, events_with_words
 from robomem.store.records import Records
 from robomem.types import Event
 
@@ -138,7 +139,7 @@ class EventSearch:
     def labels(self) -> list[str]:
         """Return the labels that events have, sorted."""
         with self._access.reading() as records:
-            return records.event_labels()
+            return event_labels(records)
 
     def save(self, *, is_closing: bool = False) -> None:
         """Write what lets the next one that opens the memory search at once; seldom while it stays open."""
@@ -220,8 +221,12 @@ class EventSearch:
             (neighbour_id, step)
             for is_after in (False, True)
             for step, neighbour_id in enumerate(
-                records.events_beside(
-                    event_id, is_after=is_after, gap_ns=gap_ns, limit=self._config.neighbours
+                events_beside(
+                    records,
+                    event_id,
+                    is_after=is_after,
+                    gap_ns=gap_ns,
+                    limit=self._config.neighbours,
                 ),
                 start=1,
             )
@@ -246,7 +251,9 @@ def _with_words(
     if is_match.any():
         first, last = int(is_match.argmax()), len(is_match) - 1 - int(is_match[::-1].argmax())
         first_id, last_id = columns["event_id"][[first, last]].tolist()
-        found = records.find_words(re.findall(r"\w+", text), first_id=first_id, last_id=last_id)
+        found = events_with_words(
+            records, re.findall(r"\w+", text), first_id=first_id, last_id=last_id
+        )
         has_words[columns.rows_of(np.array(found, np.int64))] = True
     return has_words & is_match
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from robomem.store.access import Access
 from robomem.store.embeddings import Codes
 from robomem.store.event_columns import DTYPES, Columns, EventColumns
+from robomem.store.event_queries import changed
 from robomem.store.folder import atomic_file
 from robomem.store.records import EVENT_INDEX, Records
 
@@ -47,8 +48,8 @@ class EventIndex:
             columns, self._change = EventColumns.empty(dim), change
         columns.read_new(records)
         if self._change != change:
-            columns.read_again(records, records.changed("event", since=self._change))
-            columns.move(records, records.changed("keyframe", since=self._change))
+            columns.read_again(records, changed(records, "event", since=self._change))
+            columns.move(records, changed(records, "keyframe", since=self._change))
             self._change = change
         self._columns = columns
         return columns
@@ -68,8 +69,7 @@ class EventIndex:
     def _is_worth_it(self, records: Records, *, is_closing: bool) -> bool:
         written = records.counter("event_written") if self._path.exists() else 0
         new = records.counter("event") - written
-        for of in ("event", "keyframe"):
-            new += len(records.changed(of, since=0))
+        new += len(changed(records, "event", since=0)) + len(changed(records, "keyframe", since=0))
         return new > MIN_NEW and (is_closing or new > written // NEW_SHARE)
 
     def _drop(self) -> None:

@@ -5,13 +5,12 @@ the last whole transaction.
 """
 
 import hashlib
-import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from robomem.claims import ClaimKind, Ruling
 from robomem.errors import StoreCorruptError, StoreError
@@ -247,11 +246,6 @@ class Records:
         """Set a counter."""
         self._db.execute("INSERT OR REPLACE INTO counter VALUES (?, ?)", (name, value))
 
-    def changed(self, of: Literal["event", "keyframe"], *, since: int) -> list[int]:
-        """Return the ids of what was changed, deleted or moved since the counter `change` was so."""
-        sql = f"SELECT {of}_id FROM {of}_change WHERE seq > ?"  # noqa: S608  # one of two words
-        return [changed_id for (changed_id,) in self._db.execute(sql, (since,))]
-
     def note_index(self, token: int, *, last_id: int, change: int) -> None:
         """Say what the index of the events holds; see `store.event_index`."""
         self.set_counter("event_index", token)
@@ -263,36 +257,6 @@ class Records:
     def read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return what a query finds."""
         return self._db.execute(sql, values).fetchall()
-
-    def find_words(self, words: list[str], *, first_id: int, last_id: int) -> list[int]:
-        """Return the ids, in a range, of the events with every word (stemmed), rising; no word is in none."""
-        match = " ".join('"' + word.replace('"', '""') + '"' for word in words)
-        sql = (
-            "SELECT json_group_array(rowid) FROM event_text "
-            "WHERE event_text MATCH ? AND rowid BETWEEN ? AND ?"
-        )
-        # One text is read ten times faster than as many rows.
-        found: list[int] = (
-            json.loads(self.read(sql, match, first_id, last_id)[0][0]) if match else []
-        )
-        return found
-
-    def events_beside(self, event_id: int, *, is_after: bool, gap_ns: int, limit: int) -> list[int]:
-        """Return what the source of an event logged next after it, or last before it, the nearest first."""
-        side, order, reach_ns = (">", "ASC", gap_ns) if is_after else ("<", "DESC", -gap_ns)
-        sql = f"""SELECT other.event_id FROM event AS this JOIN event AS other ON other.source = this.source
-            WHERE this.event_id = ?1 AND (other.stamp_ns, other.event_id) {side} (this.stamp_ns, ?1)
-            AND other.stamp_ns BETWEEN this.stamp_ns + min(0, ?2) AND this.stamp_ns + max(0, ?2)
-            ORDER BY other.stamp_ns {order}, other.event_id {order} LIMIT ?3"""  # noqa: S608
-        return [other_id for (other_id,) in self.read(sql, event_id, reach_ns, limit)]
-
-    def event_labels(self) -> list[str]:
-        """Return the labels that events have, sorted."""
-        # SQLite's DISTINCT would read the whole index; this steps from one label to the next.
-        sql = """WITH RECURSIVE next (label) AS (SELECT min(label) FROM event WHERE label > '' UNION ALL
-            SELECT (SELECT min(label) FROM event WHERE label > next.label) FROM next
-            WHERE next.label IS NOT NULL) SELECT label FROM next WHERE label IS NOT NULL"""
-        return [label for (label,) in self.read(sql)]
 
     def pop_stale_events(self) -> list[int]:
         """Return the events that were deleted or reworded since this was asked, in order."""
