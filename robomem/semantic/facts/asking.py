@@ -78,14 +78,15 @@ class KnownFacts:
             pattern = self._pattern(subject, relation, object)
             if limit < 1:
                 raise QueryError(f"the limit is at least 1, got {limit}")
+            as_of_ns = self._instant(as_of_ns)
+            known_ns = None if known_at_ns is None else self._instant(known_at_ns)
             if pattern is None:
                 return []
-            as_of_ns = self._instant(as_of_ns)
-            if known_at_ns is None:
+            if known_ns is None:
                 return self._reader.holding(
                     self._truths.now(pattern, as_of_ns=as_of_ns, limit=limit)
                 )
-            rows = self._truths.ever(pattern, known_at_ns=self._instant(known_at_ns))
+            rows = self._truths.ever(pattern, known_at_ns=known_ns)
             rows = [row for row in rows if row.valid_from_ns <= as_of_ns < row.valid_until_ns]
             return self._reader.holding(sorted(rows, key=openness)[:limit])
 
