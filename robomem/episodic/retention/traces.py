@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,14 @@ from robomem.store.retention_rows import TraceRow
 from robomem.store.rows import EventRow
 from robomem.types import EventKind
 
-ROW_BYTES = (
-    300  # of an event without its words, with its trace and its places in the indexes, about
-)
+ROW_BYTES = 300  # of an event without its words, with its trace and in the indexes, about
 TEXT_BYTES = 2  # of a byte of text: once in the row, once in the index of words
+OF_EVENT = "(SELECT {} FROM event WHERE event.event_id = trace.event_id)"
+COLUMNS = (
+    "event_id", OF_EVENT.format("stamp_ns"), OF_EVENT.format("until_ns"), "last_ns", "stability_s", "place",
+    "topic", "size", "is_pinned",
+)  # fmt: skip
+PART = "event_id > ? ORDER BY event_id LIMIT 65536"
 IN_IDS = "event_id IN (SELECT value FROM json_each(?))"
 
 
@@ -38,15 +43,16 @@ class Traces:
         events = self._records.events.select("event_id > ?", self.newest_id)
         if not events:
             return Shelf.empty()
-        self.newest_id = events[-1].event_id
-        traces = self._traces_of(events)
-        self._records.traces.save_all(traces)
-        return _shelf(traces, [(e.stamp_ns, e.until_ns) for e in events])
+        self._records.traces.save_all(self._traces_of(events))
+        before_id, self.newest_id = self.newest_id, events[-1].event_id
+        return self.shelf(after_id=before_id)
 
-    def shelf(self) -> Shelf:
-        """Read all events that are kept, without the visits of their places."""
-        times = self._records.events.values(("stamp_ns", "until_ns"), "1 ORDER BY event_id")
-        return _shelf(self._records.traces.select(), times)
+    def shelf(self, *, after_id: int = 0) -> Shelf:
+        """Read the events that are kept, without the visits of their places, a part at a time."""
+        shelf = Shelf.empty()
+        while rows := self._records.traces.values(COLUMNS, PART, after_id):
+            shelf, after_id = shelf.joined(_shelf(rows)), rows[-1][0]
+        return shelf
 
     def recall(self, event_ids: Sequence[int], *, stamp_ns: int) -> None:
         """Strengthen what was recalled; ids that are not there are passed over."""
@@ -171,19 +177,20 @@ def place_at(xy_map: Iterable[float], config: RetentionConfig) -> int:
     return key_of(f"{x} {y}")
 
 
-def _shelf(traces: Sequence[TraceRow], times: Sequence[tuple[int, int]]) -> Shelf:
-    """Return traces, with when their events began and ended, as a shelf without visits."""
-    stamps_ns, until_ns = np.array(times, np.int64).reshape(-1, 2).T
+def _shelf(rows: Iterable[tuple[Any, ...]]) -> Shelf:
+    """Return traces, as `COLUMNS` of them, as a shelf without visits."""
+    ids, stamps_ns, until_ns, last_ns, stability_s, *whole, is_pinned = zip(*rows, strict=True)
+    places, topics, sizes = (np.array(column, np.int64) for column in whole)
     return Shelf(
-        ids=np.array([t.event_id for t in traces], np.int64),
-        stamps_ns=stamps_ns,
-        last_ns=np.maximum([t.last_ns for t in traces], until_ns),
-        stability_s=np.array([t.stability_s for t in traces], np.float64),
-        places=np.array([t.place for t in traces], np.int64),
-        topics=np.array([t.topic for t in traces], np.int64),
-        visits=np.zeros(len(traces), np.int64),
-        sizes=np.array([t.size for t in traces], np.int64),
-        is_pinned=np.array([t.is_pinned for t in traces], bool),
+        ids=np.array(ids, np.int64),
+        stamps_ns=np.array(stamps_ns, np.int64),
+        last_ns=np.maximum(np.array(last_ns, np.int64), np.array(until_ns, np.int64)),
+        stability_s=np.array(stability_s, np.float64),
+        places=places,
+        topics=topics,
+        visits=np.zeros_like(places),
+        sizes=sizes,
+        is_pinned=np.array(is_pinned, bool),
     )
 
 
