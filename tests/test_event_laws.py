@@ -353,3 +353,17 @@ def test_what_is_forgotten_is_in_no_index(memory):
         data = file.read_bytes() if file.is_file() else b""
         for word in (b"swordfish", b"secret thing", b"vault", code):
             assert word not in data
+
+
+def test_a_log_without_embeddings_is_kept_as_an_index_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(event_index, "MIN_NEW", 10)
+    told = [Happening(kind=EventKind.TOLD, stamp_ns=i * NS, text=f"word{i}") for i in range(30)]
+    with Memory.open(tmp_path / "a.rmem", config=CONFIG) as memory:
+        memory.log(told)
+
+    with Memory.open(tmp_path / "a.rmem", config=CONFIG) as memory:
+        (hit,) = memory.event_search.search(text="word7")
+        memory.log([Happening(kind=EventKind.TOLD, stamp_ns=31 * NS, text="word31")])
+
+        assert hit.event_id == 8
+        assert len(memory.event_search.search(limit=50)) == 31

@@ -81,7 +81,7 @@ class EventIndex:
         with atomic_file(self._path) as handle:
             checksum = _write_line(handle, header)
             for name in (*DTYPES, "sketch"):
-                data = np.ascontiguousarray(kept[name]).data.cast("B") if len(rows) else b""
+                data = np.ascontiguousarray(kept[name]).data.cast("B") if kept[name].size else b""
                 handle.write(data)
                 checksum = zlib.crc32(data, checksum)
             for first in range(0, len(rows), BLOCK):
