@@ -108,7 +108,7 @@ def test_the_same_memory_gives_the_same_bytes(tmp_path):
 
 
 def test_without_matplotlib_it_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
 
     with pytest.raises(MissingExtraError, match=r"pip install 'robomem\[viz\]'"):
         draw_top_view(_memory(), tmp_path / "view.png")

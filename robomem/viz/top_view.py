@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from robomem.errors import MissingExtraError
 from robomem.geometry import Points
 from robomem.spatial.octree import OccupancyGrid
 from robomem.types import Entity, EntityState, Keyframe
+from robomem.viz import check_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -139,11 +139,10 @@ def _cropped(grid: OccupancyGrid) -> OccupancyGrid:
 
 def _paper(grid: OccupancyGrid, *, lines: int, title: str) -> "tuple[Figure, Axes]":
     """Return a figure as large as the map needs, with room for the legend under it."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as err:
-        raise MissingExtraError("drawing needs matplotlib: pip install 'robomem[viz]'") from err
+    check_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     height, width = grid.values.shape
     scale = (LONG_SIDE_IN - 1.0) / max(height, width, 1)
     left, right, top, bottom = 0.75, 0.25, 0.55, 0.7 + 0.35 + lines * LEGEND_LINE_IN

@@ -10,10 +10,11 @@ from robomem.eval.bench import INSTALL, OnStep, Options, Outcome
 from robomem.eval.columns import markdown
 from robomem.eval.machine import this_machine, versions_of
 from robomem.eval.measure import Steps
+from robomem.viz import check_matplotlib
 from robomem_sim.bench_memory.episodes import measure_episodes
 from robomem_sim.bench_memory.facts import measure_facts
 from robomem_sim.bench_memory.life import measure_life
-from robomem_sim.bench_memory.pictures import Pictures, check_matplotlib, draw_pictures
+from robomem_sim.bench_memory.pictures import Pictures, draw_pictures
 from robomem_sim.bench_memory.report import (
     QUICK,
     Findings,

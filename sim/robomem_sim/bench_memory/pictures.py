@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from robomem.episodic.episodes import EpisodeLevel
-from robomem.errors import MissingExtraError
 from robomem.eval.bench import Table
 from robomem.eval.trial import Stopwatch
 from robomem.memory import Memory
@@ -52,14 +51,6 @@ class Pictures:
     def tables(self) -> tuple[Table, ...]:
         """Return nothing: they are looked at."""
         return ()
-
-
-def check_matplotlib() -> None:
-    """Raise MissingExtraError where matplotlib is not installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as err:
-        raise MissingExtraError("drawing needs matplotlib: pip install 'robomem[viz]'") from err
 
 
 def draw_pictures(folder: Path, *, seed: int) -> Pictures:

@@ -14,6 +14,7 @@ from robomem.eval.columns import markdown
 from robomem.eval.machine import this_machine, versions_of
 from robomem.eval.measure import Steps
 from robomem.spatial.slam.solver import load
+from robomem.viz import check_matplotlib
 from robomem_sim.bench_spatial import findings
 from robomem_sim.bench_spatial.correction import Correction, measure_correction
 from robomem_sim.bench_spatial.graphs import (
@@ -32,7 +33,7 @@ from robomem_sim.bench_spatial.loops import (
     measure_two_houses,
 )
 from robomem_sim.bench_spatial.motion import Motion, measure_motion
-from robomem_sim.bench_spatial.pictures import check_matplotlib, draw_pictures
+from robomem_sim.bench_spatial.pictures import draw_pictures
 from robomem_sim.bench_spatial.pose_graphs import (
     POSE_GRAPHS,
     PoseGraphFit,

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from robomem.errors import MissingExtraError, UnreachableError
+from robomem.errors import UnreachableError
 from robomem.eval.trial import new_memory
 from robomem.geometry import Points
 from robomem.memory import Memory
 from robomem.spatial.octree import OccupancyGrid, Octree
 from robomem.spatial.topology.regions import Region
+from robomem.viz import check_matplotlib
 from robomem_sim.bench_spatial.correction import drive_through, observe
 from robomem_sim.bench_spatial.houses import Lived, lived_in
 from robomem_sim.bench_spatial.motion import SURE_LOOKS, crowded_frames, map_frames
@@ -56,14 +57,6 @@ def draw_pictures(folder: Path, *, seed: int, people: int = 3, frames: int | Non
         draw_rooms(lived, folder / "rooms.png")
     draw_correction(seed, folder / "correction.png", frames=frames)
     draw_motion(seed, folder / "motion.png", people=people, frames=frames)
-
-
-def check_matplotlib() -> None:
-    """Raise MissingExtraError where matplotlib is not installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as err:
-        raise MissingExtraError("drawing needs matplotlib: pip install 'robomem[viz]'") from err
 
 
 def draw_rooms(lived: Lived, file: Path) -> None:
