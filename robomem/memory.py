@@ -66,6 +66,7 @@ from robomem.types import (
     Observation,
     Query,
     Receipt,
+    Vector,
 )
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ class Memory:
         self._access = Access(self._records, path, is_writer=writer_lock is not None)
         self._access.on_rollback(self._renew_observer)
         self.event_search = EventSearch(self._access, config.episodic, path)
-        self.guard = Guard(self._access, config.guard, on_ruling=self._follow_ruling)
+        self.guard = Guard(
+            self._access, config.guard, room_of=self._room_of, on_ruling=self._follow_ruling
+        )
         self.facts = Facts(self._access, config.facts, fold=labels.fold, admit=self.guard.admit)
         self.retention = Retention(self._access, config.retention, let_go=self._let_go)
         self.experience = Experiences(self._access, config.experience, admit=self.guard.admit)
@@ -621,6 +624,9 @@ class Memory:
         self._map.remove_orphans()
         if self._records.is_erasing():
             self._forgetter.finish()
+
+    def _room_of(self, p_map: Vector) -> str | None:
+        return self._recaller.room_of(p_map)
 
     def _follow_ruling(self, kind: ClaimKind, item_id: int) -> None:
         """Let facts and procedures follow what the guard let out, or holds from now on."""

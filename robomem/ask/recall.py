@@ -39,7 +39,7 @@ from robomem.episodic.search import EventSearch
 from robomem.query import Measure, Query, QueryKind
 from robomem.semantic.facts import Fact, Facts
 from robomem.store.records import Records
-from robomem.types import Entity, EntityState, Event, Evidence, Hit
+from robomem.types import Entity, EntityState, Event, Evidence, Hit, Vector
 
 
 class Recaller:
@@ -118,6 +118,10 @@ class Recaller:
             return [
                 self._scope.remembered.event(row) for row in rows if row.event_id not in held_ids
             ]
+
+    def room_of(self, p_map: Vector) -> str | None:
+        """Name the room of a point (3,), None where it is in none."""
+        return self._scope.room_of(p_map)
 
     def _recall(self, query: Query) -> list[Hit]:
         bounds = self._bounds(query)

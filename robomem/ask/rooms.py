@@ -114,6 +114,11 @@ def _centre(square: int) -> NDArray[np.float64]:
     x, y = (square >> _BITS) - _OFFSET, (square & ((1 << _BITS) - 1)) - _OFFSET
     return (np.array([x, y]) + 0.5) * SQUARE_M
 
+    def name_of(self, p_map: Vector) -> str | None:
+        """Return the name of the room that a point (3,) is in, None where it is in none."""
+        (room,) = self.of(np.asarray(p_map)[None]).tolist()
+        return None if room < 0 else self.all()[room].name
+
 
 def with_told(rooms: Sequence[Room], told: Sequence[tuple[str, Vector]]) -> Sequence[Room]:
     """Return rooms called as they were told, and those that were only told; one a name.

@@ -10,8 +10,9 @@ from robomem.ask.remembered import Path, Remembered
 from robomem.ask.rooms import Room, Rooms, with_told
 from robomem.geometry import Points
 from robomem.store.records import Records
-from robomem.types import Hit
+from robomem.types import Hit, Vector
 
+ROOMS_GROWTH = 1.1  # finding rooms takes a while: again when there are so many times more keyframes
 Mask = NDArray[np.bool_]
 
 
@@ -30,6 +31,7 @@ class Scope:
         self._version: tuple[int, int] | None = None
         self._path: Path | None = None
         self.rooms = Rooms(self._known_rooms)
+        self._settled_rooms, self._roomed_at = self.rooms, 0
         self.remembered = Remembered(records)
 
     def refresh(self) -> None:
@@ -76,6 +78,14 @@ class Scope:
     def names_of(self, rooms: Iterable[int]) -> tuple[str, ...]:
         """Return what rooms are called, by their place in `Rooms.all`."""
         return tuple(sorted(self.rooms.all()[i].name for i in rooms))
+
+    def room_of(self, p_map: Vector) -> str | None:
+        """Name the room of a point (3,), None where it is in none; by rooms as they were a tenth of the path ago."""
+        keyframes = self.records.keyframes.count()
+        if keyframes > ROOMS_GROWTH * self._roomed_at:
+            self.refresh()
+            self._roomed_at, self._settled_rooms = keyframes, Rooms(self._known_rooms)
+        return self._settled_rooms.name_of(p_map)
 
     def _known_rooms(self) -> Sequence[Room]:
         """Return the rooms that the map shows, and those that were told."""

@@ -20,7 +20,7 @@ _GROUP = {state: group for group in STATES for state in group}
 
 def statement_of(row: ClaimRow) -> Statement | None:
     """Return what a claim states, None where that is not known."""
-    if not row.topic:
+    if not row.subject:
         return None
     return Statement(
         row.subject, row.relation, row.value, row.is_negated, row.is_change, row.is_functional

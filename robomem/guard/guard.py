@@ -46,6 +46,11 @@ _PLACES = frozenset(
 )
 
 
+def _distinction(word: str) -> tuple[int, str]:
+    """Rank words by how much they tell: long ones are rare (Zipf)."""
+    return len(word), word
+
+
 def _ignore(kind: ClaimKind, item_id: int) -> None:
     del kind, item_id
 
@@ -96,7 +101,7 @@ class Guard:
         with self._access.writing() as records:
             row = self._row(claim, item_id)
             is_own = self._sources.level(claim.source) is Level.OWN
-            if is_own and not row.topic and claim.kind is not ClaimKind.EXPERIENCE:
+            if is_own and not row.subject and claim.kind is not ClaimKind.EXPERIENCE:
                 return Verdict(
                     Ruling.ADMIT, Ground.OWN
                 )  # it is the robot's, and says nothing of others'
@@ -105,7 +110,7 @@ class Guard:
             if row.ground in (Ground.OWN, Ground.PERCEIVED, Ground.FLOOD):
                 row = replace(row, is_open=False)  # nothing new, or too much of it
             records.claims.save(row)
-            self._reconsider(self._rules.related(row), now_ns=row.heard_ns)
+            self._reconsider(self._concerned(row), now_ns=row.heard_ns)
             return verdict
 
     def hear(self, numbered: Iterable[tuple[int, Happening]]) -> None:
@@ -209,6 +214,7 @@ class Guard:
         subject = () if statement is None else fold(statement.subject)
         if statement is None or not subject:
             statement, subject = Statement("", "", ""), ()
+        topic = subject[-1] if subject else max(fold(claim.text), key=_distinction, default="")
         relation = statement.relation.strip().lower()
         return ClaimRow(
             kind=claim.kind,
@@ -218,7 +224,7 @@ class Guard:
             about_ns=claim.stamp_ns if claim.about_ns is None else claim.about_ns,
             heard_ns=max(claim.stamp_ns, self._now_ns()),
             text=claim.text,
-            topic=subject[-1] if subject else "",
+            topic=topic,
             subject=" ".join(subject),
             relation="at" if relation in _PLACES else relation,
             value=" ".join(fold(statement.value)),
@@ -238,6 +244,16 @@ class Guard:
         seen = [row for row in records.sources.select() if self._sources.is_known(row.name)]
         clocks = [records.log_clocks.get(name) for name in self._sources.known()]
         return max((row.last_stamp_ns for row in (*seen, *clocks) if row is not None), default=0)
+
+    def _concerned(self, row: ClaimRow) -> list[ClaimRow]:
+        """Return the claims whose rulings may change by this one: not those of people who are believed anyway."""
+        grounds = Ground.EARNED, Ground.CORROBORATED
+        return [
+            other
+            for other in self._rules.related(row)
+            if other.ruling is not Ruling.ADMIT or other.ground in grounds
+            if compare(other, row) is not Stand.SILENT
+        ]
 
     def _reconsider(self, rows: list[ClaimRow], *, now_ns: int) -> int:
         """Judge claims again, and those whose sources gained or lost standing by it."""
@@ -306,7 +322,7 @@ class Guard:
             if not row.is_settled:
                 move = self._sources.credit if verdict else self._sources.debit
                 move(row.source, 1.0, now_ns=now_ns)
-            self._reconsider(self._rules.related(row), now_ns=now_ns)
+            self._reconsider(self._concerned(row), now_ns=now_ns)
 
 
 def _with(row: ClaimRow, verdict: Verdict) -> ClaimRow:

@@ -26,6 +26,7 @@ from robomem.guard.words import fold
 from robomem.store.guard_rows import ClaimRow
 from robomem.store.records import Records
 
+MAX_RELATED = 64  # claims that one is held against
 HOUR_NS = 3600 * 10**9
 _RANKS = {Level.UNTRUSTED: 0, Level.UNKNOWN: 1, Level.KNOWN: 2, Level.OWN: 3}
 
@@ -101,18 +102,14 @@ class Rules:
         return self._witness.testify(statement, about_ns=row.about_ns)
 
     def related(self, row: ClaimRow) -> list[ClaimRow]:
-        """Return the other claims about the same thing; for words that state nothing, those like them."""
-        claims = self._records.claims
-        if row.topic:
-            rows = claims.select("topic = ? AND ground != ?", row.topic, Ground.FLOOD)
-        else:
-            span_ns = int(self._config.corroborate_s * 1e9)
-            rows = claims.select(
-                "topic = '' AND stamp_ns BETWEEN ? AND ? AND ground != ?",
-                row.stamp_ns - span_ns,
-                row.stamp_ns + span_ns,
-                Ground.FLOOD,
-            )
+        """Return the newest other claims about the same thing; for words that state nothing, those like them."""
+        rows = self._records.claims.select(
+            "(kind, item_id) IN (SELECT kind, item_id FROM claim "
+            "WHERE topic = ? AND ground != ? ORDER BY stamp_ns DESC, kind, item_id LIMIT ?)",
+            row.topic,
+            Ground.FLOOD,
+            MAX_RELATED,
+        )
         return [other for other in rows if (other.kind, other.item_id) != (row.kind, row.item_id)]
 
     def is_back_dated(self, row: ClaimRow) -> bool:

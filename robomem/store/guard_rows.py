@@ -19,7 +19,8 @@ class ClaimRow:
     Attributes:
         kind: With `item_id` the memory that it is.
         heard_ns: The newest stamp of the memory when it came in, or its own.
-        topic: The last word of the subject, by which claims about one thing are found; "" without a subject.
+        topic: The last word of the subject, by which claims about one thing are found; without a subject the longest
+            word of the text.
         evidence: References to memories, "entity:3 event:7"; no words, so that forgetting need not look here.
         is_open: Whether what the robot perceives may still confirm or refute it.
         is_settled: Whether a person has ruled; nothing else changes it then.
