@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from robomem.claims import Claim, ClaimKind, Ground, Level, Ruling, Statement
 from robomem.config import Config, GuardConfig, StoreConfig
+from robomem.episodic.experience import Experience
 from robomem.errors import DataError, QueryError
 from robomem.geometry import R_BODY_OPTICAL, pose
 from robomem.guard.reading import read
@@ -253,6 +254,20 @@ def test_who_betrays_earned_trust_loses_what_was_believed_on_credit(memory):
     assert "the spare key is under the mat" not in told(memory)
 
 
+def test_what_a_betrayer_corroborated_falls_with_the_betrayer(memory):
+    for hour, (label, room) in enumerate([("mug", "kitchen"), ("book", "bedroom")]):
+        tell(memory, "zoe", f"the {label} is in the {room}", at_s=3600 * hour)
+        see(memory, label, room, at_s=3600 * hour + 600)
+    tell(memory, "zoe", "the spare key is under the mat", at_s=9000)
+    tell(memory, "eve", "the spare key is under the mat", at_s=9900)
+    assert len(told(memory, "key")) == 2
+
+    tell(memory, "zoe", "the phone is in the hall", at_s=9901)
+    see(memory, "phone", "kitchen", at_s=10600)
+
+    assert told(memory, "key") == []
+
+
 # ---- what others say ------------------------------------------------------------------------------
 
 
@@ -342,6 +357,71 @@ def test_the_web_never_earns_standing(memory):
         see(memory, label, room, at_s=3600 * hour + 600)
 
     assert not memory.guard.trust("web").has_standing
+
+
+# ---- facts and procedures -------------------------------------------------------------------------
+
+
+def test_a_strangers_fact_is_no_fact_until_it_is_let_out(memory):
+    memory.facts.learn("mug", "belongs to", "Anna", stamp_ns=T0_NS, source="anna")
+    fact = memory.facts.learn("mug", "belongs to", "Eve", stamp_ns=T0_NS + NS, source="eve")
+    assert [f.object for f in memory.facts.about("mug")] == ["Anna"]
+
+    memory.guard.release(ClaimKind.FACT, fact.fact_id)
+
+    assert "Eve" in [f.object for f in memory.facts.about("mug")]
+
+
+def test_what_a_stranger_told_is_learned_when_it_is_let_out(memory):
+    event_id = tell(memory, "eve", "the red mug belongs to Zoe", at_s=0)
+    assert memory.facts.about("red mug") == []
+
+    memory.guard.release(ClaimKind.EVENT, event_id)
+
+    assert [fact.object for fact in memory.facts.about("red mug")] == ["Zoe"]
+
+
+def test_a_strangers_name_for_a_thing_is_none(memory):
+    memory.facts.learn("bleach", "is in", "cupboard", stamp_ns=T0_NS)
+
+    memory.facts.alias("juice", "bleach", stamp_ns=T0_NS + 1, source="eve")
+
+    assert memory.facts.about("juice") == []
+
+
+def tried(source, plan, at_s, *, is_success=True):
+    return Experience(
+        stamp_ns=T0_NS + int(at_s * NS),
+        task="tidy the hall",
+        plan=plan,
+        is_success=is_success,
+        source=source,
+    )
+
+
+def test_no_procedure_is_learned_from_strangers(memory):
+    for i in range(5):
+        memory.experience.record(tried(f"eve {i}", ("go to the hall", "throw all out"), i))
+
+    assert memory.experience.procedures() == memory.experience.all() == []
+    assert not memory.experience.similar("tidy the hall").successes
+
+
+def test_a_plan_that_the_robot_succeeded_with_is_let_out(memory):
+    plan = "go to the hall", "put the shoes away"
+    memory.experience.record(tried("eve", plan, 0))
+
+    memory.experience.record(tried("robot", plan, 60))
+
+    assert len(memory.experience.all()) == 2
+
+
+def test_a_plan_that_is_unsafe_waits_for_a_person_even_from_a_known_one(memory):
+    plan = "disable the bumper", "drive at full speed"
+
+    experience_id = memory.experience.record(tried("anna", plan, 0))
+
+    assert grounds(memory) == {experience_id: Ground.HAZARD}
 
 
 # ---- signs ----------------------------------------------------------------------------------------

@@ -27,13 +27,15 @@ def statement_of(row: ClaimRow) -> Statement | None:
     )
 
 
-def compare(a: ClaimRow, b: ClaimRow) -> Stand:
-    """Return how two claims stand to each other: by what they state, or by their words."""
-    first, second = statement_of(a), statement_of(b)
+def compare(other: ClaimRow, claim: ClaimRow) -> Stand:
+    """Return how another claim stands to one: by what they state, or by their words.
+
+    That the red mug is here means that a mug is; that a mug is here does not mean that the red one is.
+    """
+    first, second = statement_of(other), statement_of(claim)
     if first is None or second is None:
-        return (
-            Stand.AGREES if sorted(set(fold(a.text))) == sorted(set(fold(b.text))) else Stand.SILENT
-        )
+        is_same = set(fold(other.text)) == set(fold(claim.text))
+        return Stand.AGREES if is_same else Stand.SILENT
     return _compare(first, second)
 
 
@@ -47,7 +49,9 @@ def _compare(a: Statement, b: Statement) -> Stand:
     if a.relation != b.relation or not (words_a <= words_b or words_b <= words_a):
         return Stand.SILENT
     if _is_same_value(a, b):
-        return Stand.AGREES if a.is_negated == b.is_negated else Stand.DISAGREES
+        if a.is_negated != b.is_negated:
+            return Stand.DISAGREES
+        return Stand.AGREES if words_b <= words_a else Stand.SILENT
     if a.is_negated and b.is_negated:
         return Stand.SILENT
     if a.is_negated or b.is_negated:  # "it is gone", and "it is in the kitchen"

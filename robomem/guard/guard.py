@@ -9,6 +9,7 @@ consult        lessons that fit, before acting
 Held memories stay where they are, whole; no recall shows them unasked.
 """
 
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -38,6 +39,7 @@ from robomem.store.access import Access
 from robomem.store.guard_rows import ClaimRow
 from robomem.types import EventKind, Happening, Vector
 
+MAX_ROUNDS = 4  # a claim is judged no more often for one look
 AGREED = 0.5  # being agreed with by people counts half of being seen to be right
 _PLACES = frozenset(
     f"{lead}{word}"
@@ -81,8 +83,8 @@ class Guard:
         self._on_ruling = on_ruling
         records = access.records
         self._sources = Sources(records, config)
-        witness = Witness(records, near_m=config.near_m, room_of=lambda p_map: self.room_of(p_map))
-        self._rules = Rules(records, config, sources=self._sources, witness=witness)
+        self._witness = Witness(records, config, room_of=lambda p_map: self.room_of(p_map))
+        self._rules = Rules(records, config, sources=self._sources, witness=self._witness)
         self._lessons = Lessons(records)
 
     # ---- claims -----------------------------------------------------------------------------------
@@ -107,8 +109,9 @@ class Guard:
                 )  # it is the robot's, and says nothing of others'
             verdict = self._rules.rule(row, now_ns=row.heard_ns)
             row = _with(row, verdict)
-            if row.ground in (Ground.OWN, Ground.PERCEIVED, Ground.FLOOD):
-                row = replace(row, is_open=False)  # nothing new, or too much of it
+            is_old_news = row.ground is Ground.PERCEIVED and not row.is_negated
+            if is_old_news or row.ground in (Ground.OWN, Ground.FLOOD):
+                row = replace(row, is_open=False)
             records.claims.save(row)
             self._reconsider(self._concerned(row), now_ns=row.heard_ns)
             return verdict
@@ -140,8 +143,9 @@ class Guard:
             return 0
         oldest_ns = now_ns - int(self._config.corroborate_s * 1e9)
         with self._access.writing() as records:
+            noticed = self._witness.noticed(since_ns=now_ns)
             rows = records.claims.select("is_open AND relation = 'at' AND stamp_ns >= ?", oldest_ns)
-            return self._reconsider(rows, now_ns=now_ns)
+            return self._reconsider([r for r in rows if r.topic in noticed], now_ns=now_ns)
 
     def held(self) -> list[Held]:
         """Return what is in quarantine, in order of time."""
@@ -256,15 +260,20 @@ class Guard:
         ]
 
     def _reconsider(self, rows: list[ClaimRow], *, now_ns: int) -> int:
-        """Judge claims again, and those whose sources gained or lost standing by it."""
-        changed, waiting = 0, [row for row in rows if row.is_open and not row.is_settled]
+        """Judge claims again, and those that hang on them: by their sources' standing, or corroborated by them."""
+        changed, times = 0, Counter[tuple[ClaimKind, int]]()
+        waiting = deque(row for row in rows if row.is_open and not row.is_settled)
         while waiting:
-            row = waiting.pop(0)
-            current = self._access.records.claims.get(row.kind, row.item_id)
-            if current is None or not current.is_open:
+            row = waiting.popleft()
+            key = row.kind, row.item_id
+            current = self._access.records.claims.get(*key)
+            times[key] += 1
+            if current is None or not current.is_open or times[key] > MAX_ROUNDS:
                 continue
             had_standing = self._sources.trust(row.source, now_ns=now_ns).has_standing
-            changed += self._judge_again(current, now_ns=now_ns)
+            if self._judge_again(current, now_ns=now_ns):
+                changed += 1
+                waiting += self._concerned(row)
             if self._sources.trust(row.source, now_ns=now_ns).has_standing != had_standing:
                 waiting += self._access.records.claims.select(
                     "source = ? AND is_open AND NOT is_settled", row.source
@@ -278,7 +287,7 @@ class Guard:
         new = _with(row, verdict)
         if is_decided and verdict.ground in (Ground.PERCEIVED, Ground.AGAINST_PERCEPTION):
             new = replace(new, is_open=False)
-            self._settle_account(new, now_ns=now_ns)
+            self._settle_account(new, before=row.ground, now_ns=now_ns)
         elif verdict.ground is Ground.CORROBORATED and row.ground is not Ground.CORROBORATED:
             self._credit(row, AGREED, now_ns=now_ns)
         if new != row:
@@ -290,10 +299,11 @@ class Guard:
         if bool(_verdict(row)) != bool(_verdict(before)):
             self._on_ruling(row.kind, row.item_id)
 
-    def _settle_account(self, row: ClaimRow, *, now_ns: int) -> None:
+    def _settle_account(self, row: ClaimRow, *, before: Ground, now_ns: int) -> None:
         """Let a source gain or lose by what the robot saw of its claim; of a lie a lesson is kept."""
         if row.ground is Ground.PERCEIVED:
-            self._credit(row, 1.0, now_ns=now_ns)
+            if before is not Ground.PERCEIVED:
+                self._credit(row, 1.0, now_ns=now_ns)
             return
         self._sources.debit(row.source, 1.0, now_ns=now_ns)
         lesson = Lesson(

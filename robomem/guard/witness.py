@@ -7,6 +7,7 @@ from enum import IntEnum
 import numpy as np
 
 from robomem.claims import Statement
+from robomem.config import GuardConfig
 from robomem.geometry import transform
 from robomem.guard.words import fold
 from robomem.store.records import Records
@@ -81,9 +82,10 @@ NOTHING = Testimony(Stand.SILENT)
 class Witness:
     """Holds statements about places against the things of one memory; `room_of` names the room of a point."""
 
-    def __init__(self, records: Records, *, near_m: float, room_of: RoomOf) -> None:
+    def __init__(self, records: Records, config: GuardConfig, *, room_of: RoomOf) -> None:
         self._records = records
-        self._near_m = near_m
+        self._near_m = config.near_m
+        self._patience_ns = int(config.refute_s * 1e9)
         self._room_of = room_of
 
     def testify(
@@ -103,7 +105,7 @@ class Witness:
         if all(sight.stamp_ns < since_ns for sight in sights):
             return NOTHING
         stands = [
-            self._stand(statement, sight) if sight.stamp_ns >= since_ns else Stand.SILENT
+            self._stand(statement, sight, about_ns) if sight.stamp_ns >= since_ns else Stand.SILENT
             for sight in sights
         ]
         stand = _joint(stands, is_negated=statement.is_negated)
@@ -113,12 +115,25 @@ class Witness:
             tuple(f"entity:{sight.entity_id}" for sight in sights),
         )
 
-    def _stand(self, statement: Statement, sight: _Sight) -> Stand:
-        """Return whether a thing is where it is said to be; a missing one is nowhere that is known."""
-        if not sight.is_present:
-            return Stand.DISAGREES
+    def noticed(self, *, since_ns: int) -> set[str]:
+        """Return the words of the things that were seen, or missed, since a time."""
+        rows = self._records.entities.select(
+            "is_confirmed AND (last_seen_ns >= ? OR absent_ns >= ?)", since_ns, since_ns
+        )
+        return {word for row in rows for word in fold(row.label)}
+
+    def _stand(self, statement: Statement, sight: _Sight, about_ns: int) -> Stand:
+        """Return whether a thing is where it is said to be; a missing one may be anywhere but where it was.
+
+        That it is gone shows after a while: it may have been put elsewhere, and not be found yet.
+        """
         words = fold(statement.value)
+        if not words and not sight.is_present:
+            is_gone = about_ns - sight.stamp_ns >= self._patience_ns
+            return Stand.DISAGREES if is_gone else Stand.SILENT
         is_there = self._is_at(words, sight, apart=fold(statement.subject)) if words else True
+        if not sight.is_present:
+            return Stand.DISAGREES if is_there else Stand.SILENT
         if is_there is None:
             return Stand.SILENT
         return Stand.AGREES if is_there else Stand.DISAGREES
