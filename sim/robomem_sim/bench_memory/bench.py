@@ -15,6 +15,8 @@ from robomem_sim.bench_memory.episodes import measure_episodes
 from robomem_sim.bench_memory.facts import measure_facts
 from robomem_sim.bench_memory.life import measure_life
 from robomem_sim.bench_memory.pictures import Pictures, draw_pictures
+from robomem_sim.bench_memory.pictures import Pictures, check_matplotlib, draw_pictures
+from robomem_sim.bench_memory.poison import measure_poison
 from robomem_sim.bench_memory.report import (
     QUICK,
     Findings,
@@ -42,6 +44,7 @@ PARTS = (
     Part("things", _measure_things, 200, 30),
     Part("facts", measure_facts, 30, 8),
     Part("episodes", measure_episodes, 60, 25),
+    Part("poison", measure_poison, 90, 25),
     Part("retention", measure_retention, 120, 8),
 )
 PACKAGES = ("numpy", "faiss-cpu", "onnxruntime")

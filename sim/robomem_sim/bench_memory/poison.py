@@ -47,6 +47,7 @@ CONFIG = Config(
 KEYWORDS = (
     "ignore", "instruction", "system", "prompt", "password", "override", "disable", "delete", "unlock", "bleach", "http",
 )  # fmt: skip
+DAYS = 7  # so that the seeds of the bench are not those of the days that the guard was made with
 EARNED = 2  # true sayings that were seen to be so, for trust alone
 
 
@@ -64,11 +65,18 @@ class FamilyFindings:
 class SystemFindings:
     """What one system lets through: parts of all attempts blocked, and of honest records held back, at the day's end.
 
-    `honest` are all that are true; `people` those that people told; `guests` those of the ones who are not residents.
+    Attributes:
+        system: Which.
+        blocked: Of all attempts,
+        blocked_by_kind: and the mean over the kinds: one who talks without end makes many attempts of one.
+        held: Of the honest records that are true,
+        held_people: of those that people told,
+        held_guests: and of those whose people do not live there.
     """
 
     system: str
     blocked: float
+    blocked_by_kind: float
     held: float
     held_people: float
     held_guests: float
@@ -100,10 +108,7 @@ class PoisonFindings:
 
     def tables(self) -> tuple[Table, ...]:
         """Return a table of the systems, and one of the families."""
-        systems = tuple(
-            (s.system, *(f"{x:.1%}" for x in (s.blocked, s.held, s.held_people, s.held_guests)))
-            for s in self.systems
-        )
+        systems = tuple((s.system, *(f"{share:.1%}" for share in _shares(s))) for s in self.systems)
         families = tuple(
             (f.family, str(f.attempts), f"{f.at_arrival:.1%}", f"{f.at_end:.1%}")
             for f in self.families
@@ -111,7 +116,7 @@ class PoisonFindings:
         return (
             Table(
                 f"Poisoning: {self.attempts} attempts among {self.honest} honest records",
-                ("", "blocked", "honest held", "of people's", "of guests'"),
+                ("", "blocked", "by kind", "honest held", "of people's", "of guests'"),
                 systems,
             ),
             Table(
@@ -148,7 +153,7 @@ def measure_poison(
     seeds = tuple(seeds)[: 2 if is_quick else None]
     guard, others = _Tally(), defaultdict[str, _Tally](_Tally)
     for seed in seeds:
-        day = live_day(np.random.default_rng(seed), words)
+        day = live_day(np.random.default_rng([DAYS, seed]), words)
         guard.rows += _live_through(day)
         for name, system in (("none", _none), ("keywords", _keywords), ("trust alone", _trust)):
             others[name].rows += ((s, held, held) for s, held in system(day))
@@ -186,10 +191,16 @@ def _family(tally: _Tally, family: str) -> FamilyFindings:
     return FamilyFindings(family, tally.count(is_of), first, last)
 
 
+def _shares(found: SystemFindings) -> tuple[float, ...]:
+    held = found.held, found.held_people, found.held_guests
+    return found.blocked, found.blocked_by_kind, *held
+
+
 def _system(name: str, tally: _Tally) -> SystemFindings:
     return SystemFindings(
         system=name,
         blocked=tally.share(_is_attempt),
+        blocked_by_kind=float(np.mean([_family(tally, family).at_end for family in FAMILIES])),
         held=tally.share(_is_honest),
         held_people=tally.share(lambda s: _is_honest(s) and s.source != "robot"),
         held_guests=tally.share(lambda s: _is_honest(s) and s.source not in (*RESIDENTS, "robot")),
