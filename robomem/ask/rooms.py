@@ -103,6 +103,11 @@ class Rooms:
         nearest = int(away_m.argmin())
         return int(self._room_of_cell[nearest]) if away_m[nearest] <= self._reach_m else -1
 
+    def name_of(self, p_map: Vector) -> str | None:
+        """Return the name of the room that a point (3,) is in, None where it is in none."""
+        (room,) = self.of(np.asarray(p_map)[None]).tolist()
+        return None if room < 0 else self.all()[room].name
+
 
 def _squares(p_map: Points) -> NDArray[np.int64]:
     """Return the square of the floor that each point (N, 2 or 3) is in, as one number."""
@@ -113,11 +118,6 @@ def _squares(p_map: Points) -> NDArray[np.int64]:
 def _centre(square: int) -> NDArray[np.float64]:
     x, y = (square >> _BITS) - _OFFSET, (square & ((1 << _BITS) - 1)) - _OFFSET
     return (np.array([x, y]) + 0.5) * SQUARE_M
-
-    def name_of(self, p_map: Vector) -> str | None:
-        """Return the name of the room that a point (3,) is in, None where it is in none."""
-        (room,) = self.of(np.asarray(p_map)[None]).tolist()
-        return None if room < 0 else self.all()[room].name
 
 
 def with_told(rooms: Sequence[Room], told: Sequence[tuple[str, Vector]]) -> Sequence[Room]:

@@ -15,7 +15,6 @@ from robomem_sim.bench_memory.episodes import measure_episodes
 from robomem_sim.bench_memory.facts import measure_facts
 from robomem_sim.bench_memory.life import measure_life
 from robomem_sim.bench_memory.pictures import Pictures, draw_pictures
-from robomem_sim.bench_memory.pictures import Pictures, check_matplotlib, draw_pictures
 from robomem_sim.bench_memory.poison import measure_poison
 from robomem_sim.bench_memory.report import (
     QUICK,
