@@ -66,7 +66,9 @@ def matching(columns: EventColumns, wanted: EventFilter) -> NDArray[np.bool_]:
     if wanted.until_ns is not None:
         is_match &= columns["stamp_ns"] <= wanted.until_ns
     for name, codes in _wanted_codes(columns, wanted):
-        is_wanted = np.zeros(columns.codes(name) + 1, bool)  # the last one of none, which is -1
+        is_wanted = np.zeros(
+            columns.count_codes(name) + 1, bool
+        )  # the last one of none, which is -1
         is_wanted[codes] = True
         is_match &= is_wanted[columns[name]]
     if wanted.near_map is not None:

@@ -48,8 +48,8 @@ AGAIN = f"{FACTS} WHERE event.event_id IN (SELECT value FROM json_each(?)) ORDER
 class EventColumns:
     """Columns of all events, and what those mean, that grow as events are logged.
 
-    `columns["stamp_ns"]` is (N,); see `DTYPES`, and `sketch`, (N, W) uint64. `codes` holds the codes of their
-    embeddings, (N, dim) int8 in two arrays: those that were loaded, and those that came since.
+    `columns["stamp_ns"]` is (N,); see `DTYPES`, and `sketch`, (N, W) uint64. The codes of their embeddings, (N, dim)
+    int8, are in two arrays: `loaded_codes`, which may be mapped from a file, and then `new_codes`.
     """
 
     def __init__(self, arrays: Columns, names: dict[str, list[str]], codes: Codes) -> None:
@@ -100,8 +100,8 @@ class EventColumns:
         """Return the places (N, 3) of rows in map, NaN of those without one."""
         return np.stack([self[axis][rows] for axis in AXES], axis=1)
 
-    def codes(self, column: str) -> int:
-        """Return how many codes a column has."""
+    def count_codes(self, column: str) -> int:
+        """Return how many codes a column with kinds or names has."""
         return len(KINDS) if column == "kind" else len(self._code_of[column])
 
     def code_of(self, column: str, name: str) -> int | None:

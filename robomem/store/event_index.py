@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from robomem.store.access import Access
 from robomem.store.embeddings import Codes
-from robomem.store.event_columns import DTYPES, Columns, EventColumns
+from robomem.store.event_columns import DTYPES, KINDS, Columns, EventColumns
 from robomem.store.event_queries import changed
 from robomem.store.folder import atomic_file
 from robomem.store.records import EVENT_INDEX, Records
@@ -77,7 +77,13 @@ class EventIndex:
 
     def _write(self, columns: EventColumns) -> int:
         kept, names, rows = columns.kept()
-        header = {"count": len(rows), "dim": columns.dim, "change": self._change, "names": names}
+        header = {
+            "count": len(rows),
+            "dim": columns.dim,
+            "change": self._change,
+            "kinds": KINDS,
+            "names": names,
+        }
         with atomic_file(self._path) as handle:
             checksum = _write_line(handle, header)
             for name in (*DTYPES, "sketch"):
@@ -96,7 +102,8 @@ class EventIndex:
                 header = json.loads(line)
                 count, dim = int(header["count"]), int(header["dim"])
                 arrays, checksum = _read_arrays(handle, count, dim, zlib.crc32(line))
-                if _token(checksum, count) != records.counter("event_index"):
+                is_known = tuple(header["kinds"]) == KINDS  # kinds are kept by their numbers
+                if not is_known or _token(checksum, count) != records.counter("event_index"):
                     return None, 0
                 codes = _map_codes(handle, count, dim)
                 return EventColumns(arrays, header["names"], codes), int(header["change"])
