@@ -10,12 +10,13 @@ Everything is decided inside the caller's transaction; after a rollback, make a 
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
 
 from robomem.config import SemanticConfig
+from robomem.geometry import Pose, inverse, transform
 from robomem.semantic.absence import (
     SEEN_THROUGH,
     SURE_RANGE_FRACTION,
@@ -26,7 +27,7 @@ from robomem.semantic.absence import (
 )
 from robomem.semantic.association import NAME_SHARE, associate, name_share
 from robomem.semantic.identity import same_thing
-from robomem.semantic.joining import Joiner, called, hang
+from robomem.semantic.joining import Joiner, called
 from robomem.semantic.lifting import Sighting, distinct
 from robomem.semantic.roster import Roster
 from robomem.store.records import Records
@@ -64,12 +65,20 @@ class News:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Glance:
-    """One observation as the tracker sees it; `look` is None without depth."""
+    """One observation as the tracker sees it; `look` is None without depth. `T_kf_map` is of the keyframe, (4, 4)."""
 
     stamp_ns: int
     keyframe: Keyframe
     sightings: list[Sighting]
     look: Look | None
+    T_kf_map: Pose = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "T_kf_map", inverse(self.keyframe.T_map_kf))
+
+    def hang(self, p_map: Vector) -> Vector:
+        """Return a point (3,) of map in the keyframe."""
+        return transform(self.T_kf_map, p_map)
 
 
 class EntityTracker:
@@ -161,7 +170,7 @@ class EntityTracker:
             called(row, {sighting.label: 1}),
             state=EntityState.PRESENT if is_here else row.state,
             keyframe_id=glance.keyframe.keyframe_id,
-            p_kf=hang(p_map, glance.keyframe),
+            p_kf=glance.hang(p_map),
             size_m=_mean_size(row.size_m, sighting.size_m, n),
             last_seen_ns=max(row.last_seen_ns, glance.stamp_ns),
             missed_ns=None if is_here else row.missed_ns,
@@ -173,7 +182,7 @@ class EntityTracker:
             existence=existence,
             seen_range_m=max(row.seen_range_m, sighting.range_m),
         )
-        self._note(entity_id, sighting, glance.keyframe)
+        self._note(entity_id, sighting, glance)
         self._roster.save(fused, p_map)
         if not row.is_confirmed:
             return self._confirm(fused, glance.stamp_ns)
@@ -192,7 +201,7 @@ class EntityTracker:
             is_confirmed=False,
             is_novel=self._is_known_free(sighting.p_map),
             keyframe_id=glance.keyframe.keyframe_id,
-            p_kf=hang(sighting.p_map, glance.keyframe),
+            p_kf=glance.hang(sighting.p_map),
             size_m=sighting.size_m,
             first_seen_ns=glance.stamp_ns,
             last_seen_ns=glance.stamp_ns,
@@ -207,7 +216,7 @@ class EntityTracker:
             seen_range_m=sighting.range_m,
             split_from=None,
         )
-        self._note(row.entity_id, sighting, glance.keyframe)
+        self._note(row.entity_id, sighting, glance)
         self._roster.save(row, sighting.p_map)
         return self._confirm(row, glance.stamp_ns)
 
@@ -332,13 +341,13 @@ class EntityTracker:
         """Write down an entity that is where it was."""
         self._roster.save(row, self._roster.place(row.entity_id))
 
-    def _note(self, entity_id: int, sighting: Sighting, keyframe: Keyframe) -> None:
+    def _note(self, entity_id: int, sighting: Sighting, glance: Glance) -> None:
         """Add a sighting to what its keyframe saw of the thing, and now and then a look at it."""
-        p_kf = hang(sighting.p_map, keyframe)
-        row = self._records.sightings.get(entity_id, keyframe.keyframe_id)
+        p_kf, keyframe_id = glance.hang(sighting.p_map), glance.keyframe.keyframe_id
+        row = self._records.sightings.get(entity_id, keyframe_id)
         is_first = row is None
         if row is None or row.count < 0:
-            row = SightingRow(entity_id, keyframe.keyframe_id, p_kf, 1)
+            row = SightingRow(entity_id, keyframe_id, p_kf, 1)
         else:
             count = row.count + 1
             row = replace(row, p_kf=row.p_kf + (p_kf - row.p_kf) / count, count=count)

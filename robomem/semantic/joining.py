@@ -47,7 +47,7 @@ class Joiner:
         p_map = self._mean_place(old.entity_id)
         row = replace(
             _joined(old, new, last=last),
-            p_kf=hang(p_map, self._keyframe_of(last.keyframe_id)),
+            p_kf=_hang(p_map, self._keyframe_of(last.keyframe_id)),
             averaged=old.averaged + new.averaged,
         )
         self._roster.save(row, p_map)
@@ -146,7 +146,7 @@ class Joiner:
     def _stand_at_mean(self, row: EntityRow) -> EntityRow:
         """Put an entity where its sightings are."""
         p_map = self._mean_place(row.entity_id)
-        row = replace(row, p_kf=hang(p_map, self._keyframe_of(row.keyframe_id)))
+        row = replace(row, p_kf=_hang(p_map, self._keyframe_of(row.keyframe_id)))
         self._roster.save(row, p_map)
         return row
 
@@ -165,7 +165,7 @@ class Joiner:
         return transform(self._keyframe_of(sighting.keyframe_id).T_map_kf, sighting.p_kf)
 
 
-def hang(p_map: Vector, keyframe: Keyframe) -> Vector:
+def _hang(p_map: Vector, keyframe: Keyframe) -> Vector:
     """Return a point (3,) of map in a keyframe."""
     return transform(inverse(keyframe.T_map_kf), p_map)
 

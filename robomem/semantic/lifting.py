@@ -70,10 +70,11 @@ def is_same_body(
     p_map: Vector, size_m: Vector | None, other_p_map: Vector, other_size_m: Vector | None
 ) -> bool:
     """Tell whether two boxes, (3,) metres each, of one size overlap by half: two bodies cannot."""
-    if size_m is None or other_size_m is None or not is_alike(size_m, other_size_m):
+    if size_m is None or other_size_m is None:
         return False
-    reach_m = np.minimum(size_m, other_size_m) / 2
-    return bool((np.abs(p_map - other_p_map) <= reach_m).all())
+    axes = (a.tolist() for a in (p_map, other_p_map, size_m, other_size_m))
+    is_there = all(abs(p - q) <= min(s, t) / 2 for p, q, s, t in zip(*axes, strict=True))
+    return is_there and is_alike(size_m, other_size_m)
 
 
 def is_alike(size_m: Vector, other_size_m: Vector) -> bool:
