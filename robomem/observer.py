@@ -115,6 +115,7 @@ class Observer:
             self._follow_jump(observation)
         last_id = self._keyframe.keyframe_id if self._keyframe else None
         if T_map_cam is not None:
+            observation = self._comparable(observation)
             self._keyframe = self._anchor(observation, T_map_cam)
             self._recognise(observation, T_map_cam, self._keyframe)
             self._scan(observation, T_map_cam, self._keyframe)
@@ -244,6 +245,22 @@ class Observer:
             told = Happening(kind=EventKind.TOLD, stamp_ns=stamp_ns, text=text, source=source)
             self._hear([(event_id, told)])
 
+    def _comparable(self, observation: Observation) -> Observation:
+        """Leave out, and count, embeddings of another size than those before: they are of another model."""
+        dims = _embedding_dims(observation)
+        if not dims:
+            return observation
+        dim = self._map.octree.embedding_dim or self._tracker.embedding_dim or dims[0]
+        if set(dims) == {dim}:
+            return observation
+        for _ in range(sum(d != dim for d in dims)):
+            self._records.reject(observation.source, Reason.EMBEDDING_SIZE)
+        detections = tuple(
+            d if d.embedding is None or len(d.embedding) == dim else replace(d, embedding=None)
+            for d in observation.detections
+        )
+        return replace(observation, detections=detections)
+
     def _recognise(self, observation: Observation, T_map_cam: Pose, keyframe: Keyframe) -> None:
         """Match detections with the things believed in, and log what changed."""
         glance = Glance(
@@ -305,16 +322,12 @@ class Observer:
             )
 
     def _name(self, observation: Observation, T_map_cam: Pose) -> scan_log.Named | None:
-        """Journal what the things in view look like, if that is wanted; count what cannot be compared."""
+        """Journal what the things in view look like, if that is wanted."""
         octree, dims = self._map.octree, _embedding_dims(observation)
         if not self._config.spatial.keep_embeddings or not dims:
             return None
-        dim = octree.embedding_dim or dims[0]
-        for _ in range(sum(d != dim for d in dims)):
-            self._records.reject(observation.source, Reason.EMBEDDING_SIZE)
-        named = name_points(
-            observation, T_map_cam, min_score=self._config.semantic.min_score, dim=dim
-        )
+        min_score = self._config.semantic.min_score
+        named = name_points(observation, T_map_cam, min_score=min_score, dim=dims[0])
         if named is None:
             return None
         labels = octree.trace_labels(named.points_map, named.embeddings, which=named.which)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from robomem.checks import checked_embedding
+from robomem.errors import Reason
 from robomem.memory import Memory
 from robomem.query import Relation
 from robomem.types import EntityState, EventKind
@@ -102,3 +103,13 @@ def test_a_thing_beside_another_is_near_it(memory):
     found = {(s.entity_id, s.relation, s.other_id) for s in memory.standings()}
     assert found == {(1, Relation.NEAR, 2), (2, Relation.NEAR, 1)}
     assert memory.room_of(memory.entities()[0]) == memory.rooms()[0].name
+
+
+def test_embeddings_of_another_model_are_counted_and_left_out(memory):
+    look(memory, 0, {"red ball": (2, 0.3, 1)})
+
+    look(memory, 10, {"red ball": (2, 0.3, 1)}, looks=checked_embedding(np.ones(8)))
+
+    assert memory.info().rejections == {Reason.EMBEDDING_SIZE: 10}
+    (thing,) = memory.entities()
+    assert thing.sightings == 20

@@ -103,6 +103,11 @@ class EntityTracker:
         self._roster = Roster(records, config, pose_of=lambda i: keyframe_of(i).T_map_kf)
         self._joiner = Joiner(records, self._roster, config, keyframe_of=keyframe_of)
 
+    @property
+    def embedding_dim(self) -> int | None:
+        """How many numbers an embedding of a thing has, None before the first."""
+        return self._roster.embedding_dim
+
     def update(self, glance: Glance) -> list[News]:
         """Take in one observation; returns what it changed, in a fixed order."""
         sightings = distinct(glance.sightings)

@@ -59,6 +59,13 @@ class Roster:
         """Where these are, (N, 3) metres in map."""
         return self._places[: len(self._slot_of)]
 
+    @property
+    def embedding_dim(self) -> int | None:
+        """How many numbers an embedding has, None before the first."""
+        first = next(iter(self._appearances), None)
+        mean = None if first is None else self.embedding(first)
+        return None if mean is None else len(mean)
+
     def place(self, entity_id: int) -> Vector:
         """Return where an entity is, or was last, (3,) metres in map."""
         if entity_id in self._gone:
