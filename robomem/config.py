@@ -166,8 +166,8 @@ class SegmentConfig(_Section):
     """How many that are."""
     context_events: int = Field(default=6, ge=1, le=256)
     """An event is predicted from so many before it."""
-    min_modularity: float = Field(default=0.03, ge=0, le=0.5)
-    """A boundary where modularity is below this is none."""
+    min_modularity: float = Field(default=0.06, ge=0, le=1)
+    """A boundary is none where modularity is less than this part of what it were with nothing in common."""
     min_events: PositiveInt = 3
     """An episode has at least so many events, the last one excepted,"""
     max_events: PositiveInt = 128

@@ -207,7 +207,8 @@ def test_refinement_moves_a_boundary_only_to_more_modularity(drawn, cut):
         assert 2 <= len(left) <= 8
         assert 2 <= len(right) <= 8
     else:
-        assert modularity[2:-2].max(initial=0) < SMALL.min_modularity or len(beats) <= 3
+        n = len(beats)
+        assert modularity[max(2, n - 8) : min(n - 2, 8) + 1].max() < 0.5 * SMALL.min_modularity
         assert len(right) <= 8
 
 

@@ -158,8 +158,8 @@ def refine(
 ) -> tuple[list[Beat], list[Beat]]:
     """Move the boundary between two segments to where modularity is highest, within the limits of length.
 
-    Where even that is below `config.min_modularity` there was no boundary: the left one is empty then,
-    and the right one all. (EM-LLM keeps it; a stream of few words and much noise has many such.)
+    Where even that is less than `config.min_modularity` of what it could be, there was no boundary: the left
+    one is empty then, and the right one all. (EM-LLM keeps it; a stream of few words and much noise has many such.)
     """
     both, now = [*left, *right], len(left)
     n, longest = len(both), config.max_events
@@ -170,7 +170,7 @@ def refine(
     cut = low + int(np.argmax(modularity[low : high + 1]))
     if modularity[cut] <= modularity[now] + TIE:
         cut = now
-    if modularity[cut] < config.min_modularity and n <= longest:
+    if modularity[cut] < config.min_modularity * _most(cut, n) and n <= longest:
         return [], both
     return both[:cut], both[cut:]
 
@@ -197,6 +197,12 @@ def split_modularities(affinity: Array) -> Array:
     inside = inside_left + inside_right
     q = inside / total - (degrees_left / total) ** 2 - (1 - degrees_left / total) ** 2
     return np.asarray(q)
+
+
+def _most(cut: int, n: int) -> float:
+    """Return the modularity of two groups, of the first `cut` nodes and of the others, with no edge between them."""
+    share = cut**2 / (cut**2 + (n - cut) ** 2)
+    return 2 * share * (1 - share)
 
 
 def affinities(beats: Sequence[Beat], config: SegmentConfig) -> Array:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from robomem.eval.bench import Table
 from robomem.eval.columns import Column, table_of
-from robomem_sim.bench_memory.boundaries import RULES, BoundaryScore, measure_boundaries
+from robomem_sim.bench_memory.boundaries import BoundaryScore, measure_boundaries
 from robomem_sim.bench_memory.procedures import ActingScore, measure_procedures
 from robomem_sim.bench_memory.top_down import TopDownScore, measure_top_down
 
@@ -69,8 +69,9 @@ _ACTING: tuple[Column[ActingScore], ...] = (
 def _boundary_table(scores: Sequence[BoundaryScore]) -> Table:
     """Return F1 of every rule in every stream, with precision and recall."""
     streams = list(dict.fromkeys(score.stream for score in scores))
+    rules = dict.fromkeys(score.rule for score in scores)
     by_rule = {(score.rule, score.stream): score for score in scores}
-    rows = [(rule, *(_written(by_rule[rule, stream]) for stream in streams)) for rule in RULES]
+    rows = [(rule, *(_written(by_rule[rule, stream]) for stream in streams)) for rule in rules]
     title = "Boundaries of episodes: F1 (precision, recall), off by one event at most"
     return Table(title, ("cut", *streams), tuple(rows))
 
