@@ -438,6 +438,19 @@ def test_merging_keeps_counts_and_spans(open_memory):
     assert memory.info().retention.merged == len(before) - len(after)
 
 
+def test_captions_are_merged_by_what_they_mean(open_memory):
+    memory = open_memory()
+    meanings = {"a mug": [0.8, 0.6, 0.0], "a cup": [0.8, 0.6, 0.1], "a dog": [0.0, 0.6, 0.8]}
+    memory.log(
+        words(index, kind=EventKind.OBSERVED, text=text, embedding=np.array(meanings[text]))
+        for index, text in enumerate(("a mug", "a dog", "a cup"))
+    )
+
+    memory.retention.consolidate()
+
+    assert texts(memory) == ["a mug", "a dog"]
+
+
 def test_idle_time_makes_room_ahead(open_memory):
     memory = open_memory(max_events=20, slack=0.5)
     memory.log(words(index) for index in range(20))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from robomem.config import RetentionConfig
 from robomem.episodic.retention.shelf import NOWHERE, Shelf, key_of
 from robomem.episodic.retention.strength import initial_stability_s, rehearsed
+from robomem.store.embeddings import unpack
 from robomem.store.records import Records
 from robomem.store.retention_rows import TraceRow
 from robomem.store.rows import EventRow
@@ -98,7 +99,7 @@ class Traces:
     def embeddings_of(self, event_ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
         """Return what events mean, (D,) each; of those that have an embedding."""
         rows = self._records.embeddings.select(IN_IDS, *_json(event_ids))
-        return {row.event_id: np.frombuffer(row.vector, "<f2").astype(np.float32) for row in rows}
+        return {row.event_id: unpack(row.vector) for row in rows}
 
     def drop(self, event_ids: Iterable[int]) -> None:
         """Delete events, with all that is kept of them."""
