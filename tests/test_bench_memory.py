@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from robomem_sim.bench_memory import bench, bench_memory
 from robomem_sim.bench_memory.baselines import CaptionStore, LastBuffer, caption_of
-from robomem_sim.bench_memory.life import SYSTEMS, LifeFindings, measure_length
-from robomem_sim.bench_memory.pictures import draw_pictures
+from robomem_sim.bench_memory.life import SYSTEMS, LifeFindings, measure_length, told_memory
+from robomem_sim.bench_memory.pictures import draw_day, question_about
 from robomem_sim.bench_memory.replies import Reply, Said, place_error_m, rank_of_right
 from robomem_sim.bench_memory.report import Part, Settings, notes_of, tables_of
 from robomem_sim.lives import Asked, ConceptEncoder, Question, Right, ask_about, live
@@ -18,6 +18,7 @@ from robomem_sim.lives import Asked, ConceptEncoder, Question, Right, ask_about,
 from robomem.cli import main
 from robomem.errors import ConfigError, MissingExtraError
 from robomem.eval.bench import Options, Table, find_bench
+from robomem.eval.trial import Stopwatch
 
 HERE = np.array([1.0, 2.0, 0.5])
 
@@ -220,10 +221,12 @@ def test_options_that_cannot_be_followed_are_refused(options):
 
 def test_a_day_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
+    life = live(1, days=0.4)
 
-    drawn = draw_pictures(tmp_path / "new", seed=1)
+    with told_memory(life, ConceptEncoder(0), Stopwatch()) as memory:
+        draw_day(life, memory, question_about(life), tmp_path / "day.png")
 
-    assert [(tmp_path / "new" / f).read_bytes()[:4] for f in drawn.files] == [b"\x89PNG"]
+    assert (tmp_path / "day.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_pictures_without_matplotlib_are_refused_before_anything_is_measured(tmp_path, monkeypatch):
