@@ -26,6 +26,7 @@ from robomem_sim.bench_memory.report import (
     tables_of,
 )
 from robomem_sim.bench_memory.retention import RetentionFindings, measure_retention
+from robomem_sim.bench_memory.scale import measure_scale
 from robomem_sim.bench_memory.utility_picture import draw_utility
 
 
@@ -45,6 +46,7 @@ PARTS = (
     Part("episodes", measure_episodes, 60, 25),
     Part("poison", measure_poison, 90, 25),
     Part("retention", measure_retention, 120, 8),
+    Part("scale", measure_scale, 400, 10),
 )
 PACKAGES = ("numpy", "faiss-cpu", "onnxruntime")
 DRAWING_S = 20
