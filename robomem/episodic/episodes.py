@@ -1,6 +1,6 @@
 """An episode as it is told."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -68,11 +68,17 @@ class Episode:
         return next((event.p_map for event in self.central if event.p_map is not None), None)
 
 
-def episode_of(
-    records: Records, level: EpisodeLevel, gist: Gist, *, row: EpisodeRow | None = None
-) -> Episode:
-    """Return an episode; there is no row of it where it is not closed."""
+def episodes_of(
+    records: Records, level: EpisodeLevel, gists: Iterable[tuple[EpisodeRow | None, Gist]]
+) -> list[Episode]:
+    """Return episodes of one level; there is no row of what is not closed."""
     held_ids = records.held_ids(ClaimKind.EVENT)
+    return [_episode(records, level, row, gist, held_ids) for row, gist in gists]
+
+
+def _episode(
+    records: Records, level: EpisodeLevel, row: EpisodeRow | None, gist: Gist, held_ids: set[int]
+) -> Episode:
     shown = [event_id for _, event_id in gist.central if event_id not in held_ids]
     rows = (records.events.get(event_id) for event_id in shown)
     central = tuple(events_of(records, [row for row in rows if row is not None]))

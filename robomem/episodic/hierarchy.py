@@ -9,10 +9,11 @@ from robomem.config import SegmentConfig
 from robomem.episodic.chunks import CHUNK, Gist, gist_of_beats, gist_of_row
 from robomem.episodic.cues import cue_of
 from robomem.episodic.episode_writer import EpisodeWriter, resumed, unclosed_span
-from robomem.episodic.episodes import LEVELS, Episode, EpisodeLevel, episode_of
+from robomem.episodic.episodes import LEVELS, Episode, EpisodeLevel, episodes_of
 from robomem.episodic.search import ScoredEvent
 from robomem.errors import QueryError
 from robomem.store.access import Access
+from robomem.store.episode_rows import EpisodeRow
 from robomem.store.records import Records
 
 CHUNKS_PER_SEGMENT = 2  # a chunk's mean is blurred: looking into more of them costs little
@@ -58,13 +59,14 @@ class Hierarchy:
             rows = records.episodes.select(
                 "level = ? AND until_ns >= ? AND stamp_ns <= ?", index, low, high
             )
-            closed = [episode_of(records, LEVELS[index], gist_of_row(row), row=row) for row in rows]
-            unclosed = [
-                episode_of(records, LEVELS[index], gist)
+            gists: list[tuple[EpisodeRow | None, Gist]] = [(row, gist_of_row(row)) for row in rows]
+            gists += [
+                (None, gist)
                 for gist in self._unclosed(records, index)
                 if gist.until_ns >= low and gist.stamp_ns <= high
             ]
-            return sorted([*closed, *unclosed], key=lambda episode: episode.first_event_id)
+            gists.sort(key=lambda pair: pair[1].first_event_id)
+            return episodes_of(records, LEVELS[index], gists)
 
     def recall(
         self,
