@@ -16,6 +16,7 @@ from robomem_sim.bench_memory.facts import measure_facts
 from robomem_sim.bench_memory.life import measure_life
 from robomem_sim.bench_memory.pictures import Pictures, draw_pictures
 from robomem_sim.bench_memory.poison import measure_poison
+from robomem_sim.bench_memory.questions import measure_questions
 from robomem_sim.bench_memory.report import (
     QUICK,
     Findings,
@@ -42,6 +43,7 @@ def _measure_things(seeds: Sequence[int], is_quick: bool) -> Findings:
 PARTS = (
     Part("life", measure_life, 240, 20),
     Part("things", _measure_things, 200, 30),
+    Part("questions", measure_questions, 15, 8),
     Part("facts", measure_facts, 30, 8),
     Part("episodes", measure_episodes, 60, 25),
     Part("poison", measure_poison, 90, 25),
