@@ -268,13 +268,13 @@ def _errors(where: Sequence[_Answered]) -> list[float]:
 def _abstention(answered: Sequence[_Answered]) -> tuple[float | None, float | None]:
     """Return precision and recall of "I do not know", of the questions that were understood."""
     understood = [(a.question, a.reply) for a in answered if a.reply is not None]
-    abstained = [q.right is None for q, reply in understood if abstains(q, reply)]
-    unknown = [abstains(q, reply) for q, reply in understood if q.right is None]
+    abstained = [q.right is None for q, reply in understood if _abstains(q, reply)]
+    unknown = [_abstains(q, reply) for q, reply in understood if q.right is None]
     precision = sum(abstained) / len(abstained) if abstained else None
     return precision, sum(unknown) / len(unknown) if unknown else None
 
 
-def abstains(question: Question, reply: Reply) -> bool:
+def _abstains(question: Question, reply: Reply) -> bool:
     """Tell whether a reply abstains: nothing is found, or none are counted."""
     return not reply.is_found or (question.asked is Asked.NOTHING and reply.value == 0)
 

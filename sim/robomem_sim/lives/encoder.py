@@ -63,10 +63,6 @@ class ConceptEncoder:
         meaning = np.sum([self._word(word) for word in words], axis=0) if words else np.zeros(DIM)
         return _unit(_unit(meaning) + self._noise * self._direction(f"text {text}"))
 
-    def encode_many(self, texts: list[str]) -> Embedding:
-        """Return the embeddings (N, 384) of texts."""
-        return np.stack([self.encode(text) for text in texts])
-
     def look(self, label: str, thing_id: int, view: int) -> Embedding:
         """Return what one thing looks like in one view, (384,): near to its other views, less so to its kind."""
         kind, own = self.encode(label), self._direction(f"thing {thing_id}")

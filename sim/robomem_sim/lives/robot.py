@@ -1,7 +1,7 @@
 """A robot in a household: it patrols, keeps people company, does what it is told, and logs all of it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -223,7 +223,7 @@ class Robot:
             self._wait(float(self._rng.uniform(8, 25)))
         result = f"I managed to {task}" if deed.why is None else f"I failed to {task}: {deed.why}"
         self._say(result, voice=EventKind.OUTCOME)
-        self.log.deeds.append(deed.ended(self._now_ns))
+        self.log.deeds.append(replace(deed, end_ns=self._now_ns))
         self._end(task, f"a task for {activity.person}", start_ns)
 
     def _charge(self, until_ns: int) -> None:

@@ -1,7 +1,5 @@
 """What people tell a robot, true or honestly mistaken, and the tasks that they give it."""
 
-from dataclasses import dataclass
-
 from numpy.random import Generator
 
 from robomem_sim.lives.truth import Claim, Deed, Told
@@ -100,31 +98,17 @@ class Talk:
         return claims
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedDeed:
-    """A task before it is done."""
-
-    task: str
-    state: str
-    plan: tuple[str, ...]
-    start_ns: int
-    why: str | None
-
-    def ended(self, end_ns: int) -> Deed:
-        """Return it as it was done."""
-        return Deed(self.task, self.state, self.plan, self.start_ns, end_ns, self.why)
-
-
 def holds(claim: Claim, stamp_ns: int) -> bool:
     """Tell whether a claim holds at one moment."""
     return claim.since_ns <= stamp_ns and (claim.until_ns is None or stamp_ns < claim.until_ns)
 
 
-def draw_deed(task: str, room: str, start_ns: int, rng: Generator) -> PlannedDeed:
-    """Draw how a task goes: the state it meets, what the robot tries, whether that works."""
+def draw_deed(task: str, room: str, start_ns: int, rng: Generator) -> Deed:
+    """Draw how a task goes: the state it meets, what the robot tries, whether that works; it ends when it begins."""
     state = str(rng.choice(STATES))
     has_lamp = state == "in the dark" and rng.random() < 0.5
     lamp = (LAMP,) if has_lamp else ()
     plan = (f"drive to the {room}", *lamp, "take the cloth", task)
     fails = FAILS_WITH_LAMP if has_lamp else FAILS[state]
-    return PlannedDeed(task, state, plan, start_ns, WHY[state] if rng.random() < fails else None)
+    why = WHY[state] if rng.random() < fails else None
+    return Deed(task, state, plan, start_ns, start_ns, why)
