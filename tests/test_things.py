@@ -298,6 +298,19 @@ def test_of_two_missing_mugs_the_one_that_looks_so_moved(robot, looks, moved_id)
     assert here == [moved_id or 3]
 
 
+def test_what_moved_is_not_sighted_at_its_old_place_in_the_same_image(robot):
+    robot.sees(sighting("mug", (2, 0, 1), looks=(1, 0)), times=4)
+    robot.sees(times=3, beyond_m=4.0)
+
+    new = sighting("mug", (2, 0.7, 1), looks=(1, 0), score=1.0)
+    robot.sees(new, times=2)
+    robot.sees(new, sighting("mug", (2, 0, 1), looks=(1, 0)))
+
+    (mug,) = robot.things
+    np.testing.assert_allclose(robot.place(mug), [2, 0.7, 1], atol=1e-9)
+    assert mug.astray == 0
+
+
 def test_another_mug_is_new_though_one_is_missing(robot):
     robot.sees(sighting("mug", (2, 0, 1), looks=(1, 0)), times=4)
     robot.sees(times=3, beyond_m=4.0)

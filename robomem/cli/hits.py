@@ -102,6 +102,8 @@ def _entity_fields(entity: Entity) -> dict[str, Any]:
         "last_seen_ns": entity.last_seen_ns,
         "sightings": entity.sightings,
         "confidence": entity.confidence,
+        "existence": entity.existence,
+        "absent_ns": entity.absent_ns,
     }
 
 

@@ -25,7 +25,7 @@ from robomem.semantic.absence import (
     is_before_camera,
     is_in_view,
 )
-from robomem.semantic.association import NAME_SHARE, associate, name_share
+from robomem.semantic.association import NAME_SHARE, Candidate, associate, name_share
 from robomem.semantic.identity import same_thing
 from robomem.semantic.joining import Joiner, called
 from robomem.semantic.lifting import Sighting, distinct
@@ -112,12 +112,13 @@ class EntityTracker:
         """Take in one observation; returns what it changed, in a fixed order."""
         sightings = distinct(glance.sightings)
         near = self._roster.near([sighting.p_map for sighting in sightings])
-        matches = associate(sightings, [self._roster.candidate(i) for i in near], self._config)
+        candidates = {i: self._roster.candidate(i) for i in near}
+        matches = associate(sightings, list(candidates.values()), self._config)
         news: list[News] = []
         for index, sighting in enumerate(sightings):
             if index not in matches:
                 news += self._give_birth(sighting, glance)
-            elif matches[index] in self._roster:  # not one with another one by now
+            elif self._is_in_reach(sighting, candidates[matches[index]]):
                 news += self._sight(self._roster[matches[index]], sighting, glance)
         news += self._look_for_missing(glance, seen=set(matches.values()))
         self._drop_stale(glance.stamp_ns)
@@ -155,6 +156,13 @@ class EntityTracker:
     def _seen_by(self, entity_id: int) -> set[int]:
         sightings = self._records.sightings.select("entity_id = ?", entity_id)
         return {sighting.keyframe_id for sighting in sightings}
+
+    def _is_in_reach(self, sighting: Sighting, candidate: Candidate) -> bool:
+        """Tell whether a sighting may still be of a candidate, which may have become one with another one by now."""
+        if candidate.entity_id not in self._roster:
+            return False
+        p_map = self._roster.place(candidate.entity_id)
+        return math.dist(p_map, sighting.p_map) <= candidate.reach_m
 
     def _sight(self, row: EntityRow, sighting: Sighting, glance: Glance) -> list[News]:
         """Fuse a sighting into its entity: position and size are means over the last sightings."""
