@@ -14,7 +14,7 @@ from robomem.episodic import similarity
 from robomem.episodic.search import DAY_NS, EventFilter
 from robomem.geometry import pose, rotation_from_yaw
 from robomem.memory import Memory
-from robomem.store import event_index
+from robomem.store import event_columns, event_index
 from robomem.store.embeddings import pack, unpack
 from robomem.types import EventKind, Happening
 from tests.worlds import NS
@@ -149,6 +149,7 @@ def lived():
     """A memory of 300 events, half of them in the index file."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(event_index, "MIN_NEW", 10)
+        patch.setattr(event_columns, "ZONE", 16)
         path, rng = Path(folder) / "a.rmem", np.random.default_rng(0)
         with Memory.open(path, config=CONFIG) as memory:
             assert memory.log(random_happenings(rng, 150))
@@ -198,13 +199,12 @@ def test_among_many_only_those_of_like_signs_are_compared(lived, monkeypatch):
     rng = np.random.default_rng(1)
     questions = rng.normal(0, 1, (20, DIM))
     exact = [found(lived, None, embedding=q, limit=5) for q in questions]
-    monkeypatch.setattr(similarity, "EXACT", 50)
-    monkeypatch.setattr(similarity, "NEAREST", 40)
+    monkeypatch.setattr(similarity, "MOST", 50)
 
     near = [found(lived, None, embedding=q, limit=5) for q in questions]
     again = [found(lived, None, embedding=q, limit=5, is_exact=True) for q in questions]
 
-    assert all(len(found(lived, None, embedding=q)) == 40 for q in questions)
+    assert all(len(found(lived, None, embedding=q)) == 50 for q in questions)
     recall = np.mean([len({*a} & {*b}) / 5 for a, b in zip(exact, near, strict=True)])
     assert recall > 0.6  # by twelve signs
     assert again == exact
@@ -227,6 +227,7 @@ def test_a_packed_embedding_points_the_same_way(seed, dim):
 @pytest.fixture
 def memory(tmp_path, monkeypatch):
     monkeypatch.setattr(event_index, "MIN_NEW", 10)
+    monkeypatch.setattr(event_columns, "ZONE", 16)
     with Memory.open(tmp_path / "a.rmem", config=CONFIG) as memory:
         memory.log(random_happenings(np.random.default_rng(3), 60))
         memory.event_search.save(is_closing=True)
@@ -357,6 +358,7 @@ def test_what_is_forgotten_is_in_no_index(memory):
 
 def test_a_log_without_embeddings_is_kept_as_an_index_too(tmp_path, monkeypatch):
     monkeypatch.setattr(event_index, "MIN_NEW", 10)
+    monkeypatch.setattr(event_columns, "ZONE", 16)
     told = [Happening(kind=EventKind.TOLD, stamp_ns=i * NS, text=f"word{i}") for i in range(30)]
     with Memory.open(tmp_path / "a.rmem", config=CONFIG) as memory:
         memory.log(told)

@@ -59,20 +59,13 @@ class EventFilter:
 
 def matching(columns: EventColumns, wanted: EventFilter) -> NDArray[np.bool_]:
     """Tell of each row whether it satisfies a filter, (N,)."""
-    is_match = ~columns["is_gone"]
+    is_match = np.zeros(len(columns), bool)
+    span = columns.span(wanted.since_ns, wanted.until_ns)
+    is_match[span] = _matching_in(columns, span, wanted)
     is_match[columns.rows_of(np.array(sorted(wanted.excluded_ids), np.int64))] = False
-    if wanted.since_ns is not None:
-        is_match &= columns["until_ns"] >= wanted.since_ns
-    if wanted.until_ns is not None:
-        is_match &= columns["stamp_ns"] <= wanted.until_ns
-    for name, codes in _wanted_codes(columns, wanted):
-        is_wanted = np.zeros(
-            columns.count_codes(name) + 1, bool
-        )  # the last one of none, which is -1
-        is_wanted[codes] = True
-        is_match &= is_wanted[columns[name]]
     if wanted.near_map is not None:
-        _narrow_to_ball(is_match, columns, wanted.near_map, np.float32(wanted.radius_m))
+        rows = np.flatnonzero(is_match)
+        is_match[rows[away_m(columns, rows, wanted.near_map) > wanted.radius_m]] = False
     if wanted.is_inside is not None:
         rows = np.flatnonzero(is_match & np.isfinite(columns["x_map"]))
         is_match[:] = False
@@ -88,18 +81,22 @@ def away_m(columns: EventColumns, rows: Rows, near_map: tuple[float, ...]) -> ND
     return np.sqrt(squares)
 
 
-def _narrow_to_ball(
-    is_match: NDArray[np.bool_],
-    columns: EventColumns,
-    near_map: tuple[float, ...],
-    radius_m: np.float32,
-) -> None:
-    """Drop what is farther: first what is outside of the box, which takes two comparisons an axis."""
-    for axis, near in zip(AXES, near_map, strict=False):
-        is_match &= columns[axis] >= np.float32(near) - radius_m  # NaN has no place
-        is_match &= columns[axis] <= np.float32(near) + radius_m
-    rows = np.flatnonzero(is_match)
-    is_match[rows[away_m(columns, rows, near_map) > radius_m]] = False
+def _matching_in(columns: EventColumns, span: slice, wanted: EventFilter) -> NDArray[np.bool_]:
+    """Tell of the rows of a span whether they satisfy what is compared, with a box for the ball."""
+    is_match = ~columns["is_gone"][span]
+    if wanted.since_ns is not None:
+        is_match &= columns["until_ns"][span] >= wanted.since_ns
+    if wanted.until_ns is not None:
+        is_match &= columns["stamp_ns"][span] <= wanted.until_ns
+    for name, codes in _wanted_codes(columns, wanted):
+        is_wanted = np.zeros(columns.count_codes(name) + 1, bool)
+        is_wanted[codes] = True  # the last one, False, is of none: -1
+        is_match &= is_wanted[columns[name][span]]
+    for axis, near in zip(AXES, wanted.near_map or (), strict=False):
+        radius_m, near_m = np.float32(wanted.radius_m), np.float32(near)
+        is_match &= columns[axis][span] >= near_m - radius_m  # NaN, no place, is outside
+        is_match &= columns[axis][span] <= near_m + radius_m
+    return is_match
 
 
 def _wanted_codes(columns: EventColumns, wanted: EventFilter) -> list[tuple[str, list[int]]]:

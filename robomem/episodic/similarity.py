@@ -15,21 +15,20 @@ from robomem.jit import jit
 from robomem.store.embeddings import inverse_norms, query_codes, sketches
 from robomem.store.event_columns import EventColumns, Rows
 
-EXACT = 1 << 16  # among so many events all are compared exactly
-NEAREST = 1 << 14  # among more, those whose signs are most alike
+MOST = 1 << 16  # so many events are compared exactly; of more those whose signs are most alike
 
 
 def most_alike(columns: EventColumns, rows: Rows, vector: NDArray[np.float32]) -> Rows:
-    """Return the rows that can be most like a vector (D,), in order: all of few, NEAREST of many."""
-    if len(rows) <= EXACT:
+    """Return the rows that can be most like a vector (D,), in order: all of few, MOST of many."""
+    if len(rows) <= MOST:
         return rows
     sketch = sketches(query_codes(vector)[None])[0]
     apart = np.empty(len(rows), np.uint16)
     counts = np.zeros(64 * len(sketch) + 1, np.int64)
     _count_apart(columns["sketch"], rows, sketch, apart, counts)
-    limit = int(np.searchsorted(np.cumsum(counts), NEAREST))
+    limit = int(np.searchsorted(np.cumsum(counts), MOST))
     nearer, as_near = rows[apart < limit], rows[apart == limit]
-    newest = as_near[len(as_near) - (NEAREST - len(nearer)) :]
+    newest = as_near[len(as_near) - (MOST - len(nearer)) :]
     return np.sort(np.concatenate([nearer, newest]))
 
 

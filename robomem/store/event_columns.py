@@ -40,6 +40,8 @@ DTYPES: dict[str, np.dtype[Any]] = {
 FACTS = """SELECT event.event_id, stamp_ns, until_ns, kind, source, label, room, length(text), keyframe_id, p_kf,
     vector FROM event LEFT JOIN embedding ON embedding.event_id = event.event_id"""
 POSES = "SELECT keyframe_id, T_map_kf FROM keyframe WHERE keyframe_id IN (SELECT value FROM json_each(?))"
+Zones = tuple[NDArray[np.int64], NDArray[np.int64]]
+ZONE = 4096
 BLOCK = 10_000  # events are read so many at once
 NEW = f"{FACTS} WHERE event.event_id > ? ORDER BY event.event_id LIMIT {BLOCK}"
 AGAIN = f"{FACTS} WHERE event.event_id IN (SELECT value FROM json_each(?)) ORDER BY event.event_id"
@@ -58,6 +60,7 @@ class EventColumns:
         self._code_of = {name: {v: i for i, v in enumerate(names[name])} for name in NAMED}
         self.loaded_codes = codes
         self._new_codes: Codes = np.empty((0, codes.shape[1]), np.int8)
+        self._known_zones: Zones | None = None
 
     @classmethod
     def empty(cls, dim: int) -> "EventColumns":
@@ -85,7 +88,7 @@ class EventColumns:
     @property
     def newest_ns(self) -> int:
         """When the last event ended, 0 of none."""
-        return int(self["until_ns"].max()) if self._count else 0
+        return int(self._zones()[1].max()) if self._count else 0
 
     @property
     def new_codes(self) -> Codes:
@@ -120,6 +123,23 @@ class EventColumns:
         rows, event_ids = rows[rows < self._count], event_ids[rows < self._count]
         return np.asarray(rows[known[rows] == event_ids])
 
+    def span(self, since_ns: int | None, until_ns: int | None) -> slice:
+        """Return rows among which are all that overlap a span of time: few of a log, which is nearly in order.
+
+        Of every `ZONE` rows the first beginning and the last end are known (small materialized aggregates,
+        Moerkotte 1998).
+        """
+        if since_ns is None and until_ns is None:
+            return slice(0, self._count)
+        firsts_ns, lasts_ns = self._zones()
+        is_near = np.ones(len(firsts_ns), bool)
+        if since_ns is not None:
+            is_near &= lasts_ns >= since_ns
+        if until_ns is not None:
+            is_near &= firsts_ns <= until_ns
+        zones = np.flatnonzero(is_near).tolist()
+        return slice(ZONE * zones[0], ZONE * (zones[-1] + 1)) if zones else slice(0, 0)
+
     def codes_of(self, rows: Rows) -> Codes:
         """Return the codes (N, dim) of rows; zeros of those without an embedding."""
         loaded = len(self.loaded_codes)
@@ -137,6 +157,7 @@ class EventColumns:
 
     def read_again(self, records: Records, event_ids: Sequence[int]) -> None:
         """Read events anew that were changed or deleted."""
+        self._known_zones = None
         ids = np.unique(np.array(event_ids, np.int64))
         rows = self.rows_of(ids)
         self["is_gone"][rows] = True
@@ -167,7 +188,18 @@ class EventColumns:
             columns[name] = (codes - has_none).astype(DTYPES[name])
         return columns, names, rows
 
+    def _zones(self) -> Zones:
+        """Return the first beginning and the last end of every `ZONE` rows."""
+        if self._known_zones is None:
+            starts = np.arange(0, self._count, ZONE)
+            self._known_zones = (
+                np.minimum.reduceat(self["stamp_ns"], starts) if self._count else starts,
+                np.maximum.reduceat(self["until_ns"], starts) if self._count else starts,
+            )
+        return self._known_zones
+
     def _append(self, columns: Columns, codes: Codes) -> None:
+        self._known_zones = None
         count, total = self._count, self._count + len(codes)
         for name, column in columns.items():
             self._arrays[name] = _grown(self._arrays[name], count, total)
