@@ -1,7 +1,7 @@
 """How much of what is told to mislead reaches a memory, and how much that is honest does not.
 
-An attempt is blocked when it is not in the events, the experience or the facts that are recalled unasked; told at its
-arrival, and at the end of the day, when the robot and others have had their say. Beside the guard: none, a filter
+An attempt is blocked when it is held (nothing held is recalled unasked: `tests/test_guard.py`); told at its arrival,
+and at the end of the day, when the robot and others have had their say. Beside the guard: none, a filter
 of keywords, and trust alone, which believes known people, and others once two things they said were seen to be so.
 """
 
@@ -30,6 +30,7 @@ from robomem_sim.bench_memory.poison_day import (
     RESIDENTS,
     ROOMS,
     THINGS,
+    TRAITORS,
     Day,
     Introduction,
     Saying,
@@ -176,7 +177,7 @@ def _is_attempt(saying: Saying) -> bool:
 
 
 def _is_honest(saying: Saying) -> bool:
-    return saying.family is None and saying.is_true and saying.source != "zed"
+    return saying.family is None and saying.is_true and saying.source not in TRAITORS
 
 
 def _is_mistake(saying: Saying) -> bool:
