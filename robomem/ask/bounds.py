@@ -1,7 +1,7 @@
 """What narrows a query, made concrete: the queries inside it carried out, its room found."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from robomem.geometry import Points
 from robomem.query import MAX_NAME, Query, QueryKind, Relation
 from robomem.types import Entity, Event, Hit
 
+WIDELY = 200  # hits of a query inside another
 OCCASION_GAP_NS = 2 * 3600 * 10**9
 ON_SLACK_M = 0.15  # how far beside and below its top a thing may stand on another
 SURFACE_M = 0.6  # half the width of a surface of unknown size
@@ -118,13 +119,13 @@ def bounds_of(
     spans = {}
     for name in ("after", "before", "during"):
         part: Query | None = getattr(query, name)
-        hits = recall(part) if part is not None else []
+        hits = recall(_widely(part)) if part is not None else []
         if part is not None and not hits:
             return None
         if hits:
             spans[name] = span_of(hits, is_onset=name == "after")
     at = _where_at(query, recall)
-    which = recall(query.which) if query.which is not None else []
+    which = recall(_widely(query.which)) if query.which is not None else []
     named = rooms.named(query.room) if query.room is not None else None
     is_lost = query.at is not None and (not at or at[0].evidence.p_map is None)
     if is_lost or (query.which is not None and not which) or named == []:
@@ -146,6 +147,11 @@ def bounds_of(
     )
 
 
+def _widely(part: Query) -> Query:
+    """Return a query inside another with room for a whole occasion, or for every thing that it means."""
+    return replace(part, limit=max(part.limit, WIDELY))
+
+
 def _where_at(query: Query, recall: Callable[[Query], list[Hit]]) -> list[Hit]:
     """Return where `at` is; of what is no thing, where the robot last spoke of it together with what is asked for."""
     if query.at is None:
@@ -153,7 +159,7 @@ def _where_at(query: Query, recall: Callable[[Query], list[Hit]]) -> list[Hit]:
     at = recall(query.at)
     if at and at[0].entity is None and query.label is not None and query.at.label is not None:
         words = f"{query.label} {query.at.label}"[:MAX_NAME]
-        both = recall(Query(kind=QueryKind.HAPPENED, text=words, limit=100))
+        both = recall(Query(kind=QueryKind.HAPPENED, text=words, limit=WIDELY))
         placed = [hit for hit in both if hit.evidence.p_map is not None]
         return sorted(placed, key=lambda hit: -hit.evidence.stamp_ns) or at
     return at
