@@ -8,14 +8,12 @@ from robomem.cli.output import print_table
 from robomem.query import Query
 from robomem.types import Entity, EntityState, Event, Evidence, Hit
 
-OWN = "robot"  # what it perceives and says itself
-
 
 def print_hits(hits: Sequence[Hit], timebase: Timebase) -> None:
     """Print what was found with its evidence, best first, as an aligned table."""
     is_today_all = all(is_today(hit.evidence.stamp_ns, timebase) for hit in hits)
     rows = [_row(hit, timebase, has_day=not is_today_all) for hit in hits]
-    print_table(("entity", "keyframe", "time", "position m", "score", "said by", "what"), rows)
+    print_table(("entity", "keyframe", "time", "position m", "score", "what"), rows)
 
 
 def short_time(stamp_ns: int, timebase: Timebase, *, has_day: bool = True) -> str:
@@ -77,7 +75,6 @@ def _row(hit: Hit, timebase: Timebase, *, has_day: bool) -> list[str]:
         short_time(evidence.stamp_ns, timebase, has_day=has_day),
         "" if evidence.p_map is None else " ".join(f"{x:5.2f}" for x in evidence.p_map),
         f"{hit.score:.2f}",
-        hit.event.source if hit.event is not None and hit.event.source != OWN else "",
         evidence.text + (" (missing)" if is_missing else ""),
     ]
 

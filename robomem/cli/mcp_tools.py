@@ -11,7 +11,7 @@ from robomem.ask.canonical import render
 from robomem.ask.timebase import Timebase
 from robomem.ask.times import parse_time
 from robomem.ask.worded_query import WordedQuery
-from robomem.cli.hits import OWN, query_fields, short_time
+from robomem.cli.hits import query_fields, short_time
 from robomem.cli.opening import timebase_of
 from robomem.errors import QueryError
 from robomem.memory import Memory
@@ -19,6 +19,7 @@ from robomem.query import Query, QueryKind
 from robomem.types import Event, EventKind, Happening, Hit
 
 MAX_LIMIT = 200
+OWN = "robot"  # what it perceives and says itself
 Fields = dict[str, Any]
 
 
