@@ -113,8 +113,10 @@ class Guard:
             if is_old_news or row.ground in (Ground.OWN, Ground.FLOOD):
                 row = replace(row, is_open=False)
             records.claims.save(row)
-            self._reconsider(self._concerned(row), now_ns=row.heard_ns)
-            return verdict
+            related = self._rules.related(row)
+            if verdict or any(other.stamp_ns > row.stamp_ns for other in related):
+                self._reconsider(self._concerned(row, related), now_ns=row.heard_ns)
+            return verdict  # the last word of somebody who is not believed changes nothing
 
     def hear(self, numbered: Iterable[tuple[int, Happening]]) -> None:
         """Judge happenings that are remembered under the numbers of their events.
@@ -249,12 +251,12 @@ class Guard:
         clocks = [records.log_clocks.get(name) for name in self._sources.known()]
         return max((row.last_stamp_ns for row in (*seen, *clocks) if row is not None), default=0)
 
-    def _concerned(self, row: ClaimRow) -> list[ClaimRow]:
-        """Return the claims whose rulings may change by this one: not those of people who are believed anyway."""
+    def _concerned(self, row: ClaimRow, related: list[ClaimRow]) -> list[ClaimRow]:
+        """Return those of related claims whose rulings may change by this one: not those of people who are believed anyway."""
         grounds = Ground.EARNED, Ground.CORROBORATED
         return [
             other
-            for other in self._rules.related(row)
+            for other in related
             if other.ruling is not Ruling.ADMIT or other.ground in grounds
             if compare(other, row) is not Stand.SILENT
         ]
@@ -273,7 +275,7 @@ class Guard:
             had_standing = self._sources.trust(row.source, now_ns=now_ns).has_standing
             if self._judge_again(current, now_ns=now_ns):
                 changed += 1
-                waiting += self._concerned(row)
+                waiting += self._concerned(row, self._rules.related(row))
             if self._sources.trust(row.source, now_ns=now_ns).has_standing != had_standing:
                 waiting += self._access.records.claims.select(
                     "source = ? AND is_open AND NOT is_settled", row.source
@@ -332,7 +334,7 @@ class Guard:
             if not row.is_settled:
                 move = self._sources.credit if verdict else self._sources.debit
                 move(row.source, 1.0, now_ns=now_ns)
-            self._reconsider(self._concerned(row), now_ns=now_ns)
+            self._reconsider(self._concerned(row, self._rules.related(row)), now_ns=now_ns)
 
 
 def _with(row: ClaimRow, verdict: Verdict) -> ClaimRow:
