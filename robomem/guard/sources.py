@@ -30,7 +30,10 @@ class Sources:
         }
 
     def level(self, source: str) -> Level:
-        """Return who a source is: as a person said, as configured, or the robot's own where it has scans."""
+        """Return who a source is: as a person said, as configured, or the robot's own where it has been somewhere.
+
+        What is heard on a topic of the robot's, "robot/speech", is of the robot's own ears.
+        """
         row = self._records.trusts.get(source)
         if row is not None:
             return row.level
@@ -96,8 +99,8 @@ class Sources:
         named = self._named(source)
         if named is not None:
             return named
-        rows = self._records.sources.select("name = ?", source)
-        return Level.OWN if any(row.frames for row in rows) else Level.UNKNOWN
+        rows = self._records.sources.select("name IN (?, ?)", source, source.partition("/")[0])
+        return Level.OWN if any(row.p_map is not None for row in rows) else Level.UNKNOWN
 
     def _named(self, source: str) -> Level | None:
         owner = source.replace(":", "/").split("/", 1)[0]
