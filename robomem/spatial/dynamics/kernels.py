@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.geometry import Depth, Points, Pose
-from robomem.spatial.jit import jit
+from robomem.jit import jit
 from robomem.spatial.octree.kernels import morton
 from robomem.spatial.octree.kernels.morton import EMPTY, KEY_REACH, Keys, Masks, Slots
 

@@ -8,7 +8,7 @@ The cells lie in the camera's frame, so what a keyframe saw does not depend on w
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.jit import jit
+from robomem.jit import jit
 from robomem.spatial.views.layout import (
     EMPTY,
     FARTHEST_CELLS,

@@ -5,7 +5,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.jit import jit
+from robomem.jit import jit
 from robomem.spatial.views.layout import (
     BEST_QUALITY,
     EMPTY,

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.jit import jit
+from robomem.jit import jit
 from robomem.spatial.octree.kernels.layout import PAGED, UNIFORM, Bricks, Nodes
 from robomem.spatial.octree.kernels.levels import corner_of
 from robomem.spatial.octree.kernels.morton import EMPTY, KEY_BITS, Keys

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.jit import jit
+from robomem.jit import jit
 from robomem.spatial.octree.kernels.layout import UNIFORM, Bricks, Spare, Upkeep
 from robomem.spatial.octree.kernels.morton import (
     EMPTY,

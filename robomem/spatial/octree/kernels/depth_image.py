@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.jit import jit, jit_inline
+from robomem.jit import jit, jit_inline
 from robomem.spatial.octree.kernels.packed import Aim, Codes, Packing, may_be_left, pack
 from robomem.spatial.octree.kernels.view import Rect, Vector, View, dot
 

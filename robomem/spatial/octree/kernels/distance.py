@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.jit import jit
+from robomem.jit import jit
 
 TILE = 16  # columns copied out together: neighbours of 4 bytes share a cache line of 64
 

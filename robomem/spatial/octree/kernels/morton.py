@@ -8,7 +8,7 @@ interleaved to the brick's Morton key, so a brick's parent in the octree is `key
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.jit import jit
+from robomem.jit import jit
 
 KEY_BITS = 21
 KEY_OFFSET = (

@@ -13,7 +13,7 @@ Hornung et al., "OctoMap", Autonomous Robots 2013; the layout is that of its ver
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.jit import jit
+from robomem.jit import jit
 from robomem.spatial.octree.kernels.morton import (
     EMPTY,
     KEY_OFFSET,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.jit import jit_inline
+from robomem.jit import jit_inline
 
 Codes = NDArray[np.int32] | NDArray[np.int64]
 Cell = tuple[int, int, int]

@@ -10,7 +10,7 @@ by tile only those are searched for that lie where the scene begins.
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.jit import jit, jit_inline
+from robomem.jit import jit, jit_inline
 from robomem.spatial.octree.kernels.depth_image import (
     PIXELS,
     TILE,

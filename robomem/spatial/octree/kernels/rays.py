@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.geometry import Points
-from robomem.spatial.jit import jit
+from robomem.jit import jit
 from robomem.spatial.octree.kernels.layout import REGION_LEVEL, UNIFORM, Bits, Bricks, Nodes
 from robomem.spatial.octree.kernels.morton import (
     EMPTY,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.geometry import Points
-from robomem.spatial.jit import jit
+from robomem.jit import jit
 from robomem.spatial.octree.kernels.morton import KEY_REACH, Keys, Slots, brick_key
 
 Codes = NDArray[np.uint16]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robomem.spatial.jit import jit, jit_inline
+from robomem.jit import jit, jit_inline
 from robomem.spatial.octree.kernels.morton import EMPTY, Keys, Masks, Slots, brick_key
 
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)

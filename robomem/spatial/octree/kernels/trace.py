@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.geometry import Depth, Points, Pose
-from robomem.spatial.jit import jit, jit_inline
+from robomem.jit import jit, jit_inline
 from robomem.spatial.octree.kernels.layout import Bits
 from robomem.spatial.octree.kernels.morton import EMPTY, Keys, Masks, Slots, brick_key
 

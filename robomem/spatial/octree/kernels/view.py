@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robomem.spatial.jit import jit_inline
+from robomem.jit import jit_inline
 from robomem.spatial.octree.kernels.packed import Cell, Packing
 
 NEAR = 0.25  # voxels before the camera's plane: what begins nearer may lie anywhere in the image

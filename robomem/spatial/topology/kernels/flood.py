@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.jit import jit
+from robomem.jit import jit
 
 NONE = -1
 Labels = NDArray[np.int64]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.spatial.jit import jit
+from robomem.jit import jit
 
 Cells = NDArray[np.int64]  # (N, 2) rows and columns
 BLOCKED = -1.0
