@@ -78,6 +78,18 @@ def memory(tmp_path_factory):
         yield memory
 
 
+def test_where_something_was_told_to_be_is_said_when_it_was_not_seen(memory):
+    answer = memory.ask("where are the keys?")
+
+    assert not answer
+    assert answer.text == 'I have not seen keys. But anna said "the keys are in the drawer".'
+
+
+@pytest.mark.parametrize("question", ["who owns the red mug?", "who does the red mug belong to?"])
+def test_owners_are_known(memory, question):
+    assert memory.ask(question).text == "Red mug belongs to Anna."
+
+
 def labels(answer):
     return sorted(hit.entity.label for hit in answer.hits if hit.entity)
 

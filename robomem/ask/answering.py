@@ -89,6 +89,9 @@ class Answerer:
         held = self._recaller.held_back(query)
         if held:
             return f"I hold back {held} that I was told, until something confirms it."
+        told = self._recaller.told_place(query)
+        if told is not None:
+            return f"But {told}."
         unknown = self._recaller.unknown(query)
         if unknown is None:
             return None

@@ -307,7 +307,7 @@ _PATTERNS: tuple[tuple[QueryKind, str], ...] = (
     (QueryKind.FACT, r"which facts {is} there(| {about} {thing})"),
     (
         QueryKind.FACT,
-        r"who (?P<words>{own}) {thing} || whose {is} {thing} || whose {thing} {is} (this|that|it)",
+        r"who (?P<words>{own}) {thing} || whose {is} {thing} || whose {thing} {is} (this|that|it) || who(|m) (does|do|did) {thing} (?P<words>belong to)",
     ),
     (QueryKind.FACT, r"what does {thing} (?P<words>own|like|use|want|need|have)"),
     (QueryKind.FACT, r"what {is} an? {thing} || who {is} {thing} || what does {thing} mean"),

@@ -38,6 +38,7 @@ from robomem.claims import ClaimKind
 from robomem.episodic.search import EventSearch
 from robomem.query import Measure, Query, QueryKind
 from robomem.semantic.facts import Fact, Facts
+from robomem.semantic.facts.relations import PLACES
 from robomem.store.records import Records
 from robomem.types import Entity, EntityState, Event, Evidence, Hit, Vector
 
@@ -95,6 +96,23 @@ class Recaller:
             return len(
                 self._happenings.recall(query, bounds, LOGGED[query.kind], held_ids=held_ids)
             )
+
+    def told_place(self, query: Query) -> str | None:
+        """Return who said what of where a thing is that was not seen; None where nobody did."""
+        if query.kind is not QueryKind.WHERE or query.label is None or self._facts is None:
+            return None
+        told = [
+            fact
+            for relation in PLACES
+            for fact in self._facts.ask(query.label, relation, as_of_ns=query.until_ns)
+            if not fact.is_denied
+        ]
+        best = max(told, key=lambda fact: (fact.confidence, fact.learned_at_ns), default=None)
+        if best is None:
+            return None
+        events = self._scope.records.events
+        event = events.get(best.event_ids[0]) if best.event_ids else None
+        return f'{best.sources[0]} said "{event.text if event else best.text}"'
 
     def unknown_room(self, query: Query) -> str | None:
         """Return the first room that is named in a query and not known."""
@@ -227,7 +245,8 @@ class Recaller:
         if query.text is None:
             found = self._facts.about(query.label, as_of_ns=as_of_ns)
         else:
-            for relation in (query.text, f"{query.text}s"):  # "what does anna like"
+            verb, space, rest = query.text.partition(" ")
+            for relation in (query.text, f"{verb}s{space}{rest}"):  # "what does anna like"
                 found += self._facts.ask(None, relation, query.label, as_of_ns=as_of_ns)
                 found += self._facts.ask(query.label, relation, as_of_ns=as_of_ns)
         facts = {fact.fact_id: fact for fact in found}.values()

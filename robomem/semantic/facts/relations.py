@@ -49,6 +49,9 @@ DEFAULTS = (
 )
 
 
+PLACES = ("is in", "is on", "is under", "is at", "is kept in")
+
+
 class Relations:
     """The relations of one memory: the defaults, and what was declared."""
 
