@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from robomem import __version__
+from robomem.claims import ClaimKind, Level
 from robomem.cli import main
-from robomem.cli.parser import KINDS
+from robomem.cli.parser import CLAIMS, KINDS, LEVELS
 from robomem.memory import Memory
-from robomem.types import Detection, Observation, QueryKind
+from robomem.types import Detection, Happening, Observation, QueryKind
 
 SECOND_NS = 10**9
 START = 1767603_600 * SECOND_NS  # 2026-01-05 09:00 UTC
@@ -428,5 +429,61 @@ def test_every_command_has_help_with_json(cli):
         assert "--json" in cli(command, "--help").stdout
 
 
-def test_the_kinds_on_the_command_line_are_those_of_queries():
+def test_what_is_held_is_listed_and_let_out_when_people_are_introduced(cli, tmp_path):
+    path = str(tmp_path / "a.rmem")
+    with Memory.open(path) as memory:
+        told = Happening(
+            kind="told", stamp_ns=10**9, source="anna", text="the keys are in the drawer"
+        )
+        memory.log([told])
+
+    listed = cli("held", path).stdout
+    fields = json.loads(cli("held", path, "--json").stdout)
+    after = cli("held", path, "--trust", "anna=known").stdout
+
+    assert "anna" in listed
+    assert "the keys are in the drawer" in listed
+    assert [held["kind"] for held in fields["held"]] == ["event"]
+    assert after == "nothing is held back\n"
+    assert "drawer" in cli("ask", path, "what was I told about the keys?").stdout
+
+
+def test_a_person_may_rule_on_what_is_held(cli, tmp_path):
+    path = str(tmp_path / "a.rmem")
+    with Memory.open(path) as memory:
+        texts = ("the keys are in the drawer", "the lamp is in the hall")
+        memory.log(
+            Happening(kind="told", stamp_ns=(1 + i) * 10**9, source="guest", text=text)
+            for i, text in enumerate(texts)
+        )
+
+    cli("held", path, "--release", "event:1", "--reject", "event:2")
+
+    assert cli("ask", path, "what was I told about the keys?").returncode == 0
+    assert cli("ask", path, "what was I told about the lamp?").returncode == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--trust", "anna"),
+        ("--trust", "anna=friend"),
+        ("--release", "event"),
+        ("--reject", "dream:1"),
+        ("--release", "event:99"),
+    ],
+)
+def test_a_ruling_on_nothing_is_refused(cli, tmp_path, wrong):
+    with Memory.open(tmp_path / "a.rmem"):
+        pass
+
+    done = cli("held", str(tmp_path / "a.rmem"), *wrong)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("robomem: ")
+
+
+def test_the_kinds_on_the_command_line_are_those_of_the_memory():
     assert tuple(kind.value for kind in QueryKind) == KINDS
+    assert tuple(kind.value for kind in ClaimKind) == CLAIMS
+    assert tuple(level.value for level in Level) == LEVELS

@@ -42,6 +42,12 @@ without --poses it looks for places that were seen more than once, and closes th
 them; it needs the extra: pip install 'robomem[slam]'
 
 exit code: 0 something moved, 1 nothing did"""
+LEVELS = ("own", "known", "unknown", "untrusted")  # as Level
+CLAIMS = ("event", "fact", "entity", "experience", "alias")  # as ClaimKind
+RULINGS = """\
+levels: own (the robot's sensors), known (people who were introduced), unknown, untrusted (the
+web, what models write). What the unknown say waits until the robot sees it, or people it knows
+say so too; what they said before is judged again when they are introduced."""
 MAX_HEIGHT_M = 1e6
 
 
@@ -87,6 +93,7 @@ def _build() -> argparse.ArgumentParser:
         _add_export,
         _add_correct,
         _add_forget,
+        _add_held,
         _add_mcp,
         _add_doctor,
         _add_bench,
@@ -188,6 +195,35 @@ def _add_forget(add: _Add) -> argparse.ArgumentParser:
     parser.add_argument("entity_ids", metavar="ENTITY_ID", type=int, nargs="+")
     parser.add_argument("--yes", action="store_true", help="do not ask first")
     return parser
+
+
+def _add_held(add: _Add) -> argparse.ArgumentParser:
+    does = "list what is held back until something confirms it; introduce people, and rule"
+    parser = _command(add, "held", does, epilog=RULINGS)
+    _add_memory(parser)
+    for name, metavar, read, text in (
+        ("--trust", "SOURCE=LEVEL", _trust, "say who a source is"),
+        ("--release", "KIND:ID", _claim, "let it out: it is right"),
+        ("--reject", "KIND:ID", _claim, "keep it back for good: it is wrong"),
+    ):
+        parser.add_argument(
+            name, metavar=metavar, type=read, action="append", default=[], help=text
+        )
+    return parser
+
+
+def _trust(text: str) -> tuple[str, str]:
+    source, sign, level = text.rpartition("=")
+    if not (source and sign and level in LEVELS):
+        raise argparse.ArgumentTypeError(f"not SOURCE=LEVEL, with a level of {', '.join(LEVELS)}")
+    return source, level
+
+
+def _claim(text: str) -> tuple[str, int]:
+    kind, _, number = text.partition(":")
+    if kind not in CLAIMS or not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"not KIND:ID, with a kind of {', '.join(CLAIMS)}")
+    return kind, int(number)
 
 
 def _add_mcp(add: _Add) -> argparse.ArgumentParser:
