@@ -232,6 +232,7 @@ def test_a_second_node_says_that_the_memory_is_taken(robot, path, surroundings):
         ("spatial.voxel_size_m:=99.0", "spatial.voxel_size_m"),
         ("spatial.voxel_size_m:=coarse", "spatial.voxel_size_m"),
         ("keyframes.min_distance_m:=0.0", "keyframes.min_distance_m"),
+        ("guard.sources:='anna=friend'", "guard.sources"),
         ("sensor_qos:=perfect", "sensor_qos"),
     ],
 )
@@ -245,13 +246,18 @@ def test_a_wrong_parameter_ends_it_with_the_name(surroundings, path, parameter, 
 
 def test_a_wrong_parameter_cannot_be_set_later(robot):
     robot.drive(1)
-    wrong = [Parameter("semantic.gate_m", value=-1.0), Parameter("ask.timezone", value="UTC")]
+    given = [
+        Parameter("semantic.gate_m", value=-1.0),
+        Parameter("ask.timezone", value="UTC"),
+        Parameter("guard.sources", value="anna=friend"),
+        Parameter("guard.sources", value="anna=known, ben=untrusted"),
+    ]
 
     results = robot.call(
-        SetParameters, "set_parameters", parameters=[each.to_parameter_msg() for each in wrong]
+        SetParameters, "set_parameters", parameters=[each.to_parameter_msg() for each in given]
     ).results
 
-    assert [result.successful for result in results] == [False, True]
+    assert [result.successful for result in results] == [False, True, False, True]
 
 
 @pytest.mark.parametrize("name", ["robot.yaml", "sim.yaml"])

@@ -1,4 +1,7 @@
-"""Settings as ROS parameters, declared from their pydantic model: `spatial.voxel_size_m` with its range."""
+"""Settings as ROS parameters, declared from their pydantic model: `spatial.voxel_size_m` with its range.
+
+What is unset is "", and a table is one line: `guard.sources: "anna=known, ben=known"`.
+"""
 
 import math
 import sys
@@ -50,12 +53,12 @@ def config_from_params(node: Any) -> Config:
 def from_params(node: Any, model: type[Model], changes: Mapping[str, Any] | None = None) -> Model:
     """Return the model that the parameters say, with changes; raises ConfigError."""
     values: dict[str, Any] = {}
-    for name, _ in walk(model):
+    for name, field in walk(model):
         *sections, last = name.split(".")
         place = values
         for section in sections:
             place = place.setdefault(section, {})
-        place[last] = (changes or {}).get(name, node.get_parameter(name).value)
+        place[last] = _read(field, (changes or {}).get(name, node.get_parameter(name).value))
     try:
         return model.model_validate(values)
     except ValidationError as err:
@@ -80,10 +83,28 @@ def bounds(field: FieldInfo) -> tuple[float, float]:
     return max(lowest, default=-math.inf), min(highest, default=math.inf)
 
 
+def _read(field: FieldInfo, value: Any) -> Any:
+    """Return the setting that a parameter says."""
+    if field.default is None:
+        return None if value == "" else value
+    if not isinstance(field.default, dict) or not isinstance(value, str):
+        return value
+    entries = (entry.partition("=") for entry in value.split(",") if entry.strip())
+    return {name.strip(): text.strip() for name, _, text in entries}
+
+
+def _written(default: Any) -> Any:
+    """Return a default as the value of a parameter."""
+    if default is None:
+        return ""
+    if isinstance(default, dict):
+        return ", ".join(f"{name}={text}" for name, text in default.items())
+    return list(default) if isinstance(default, tuple) else default
+
+
 def _declare(node: Any, name: str, field: FieldInfo) -> None:
-    default = list(field.default) if isinstance(field.default, tuple) else field.default
     try:
-        node.declare_parameter(name, default, _descriptor(field))
+        node.declare_parameter(name, _written(field.default), _descriptor(field))
     except (InvalidParameterTypeException, InvalidParameterValueException) as err:
         raise ConfigError(f"parameter {name}: {err}") from err
 
