@@ -7,6 +7,8 @@ ask       the same in words
 route     a path through remembered free space
 correct   keyframes move, and all that was remembered with them
 forget    erase, for good
+
+Parts that have more to say than a verb are attributes: `event_search`, `facts`, `experience`, `hierarchy`, `guard`, `retention`.
 """
 
 import hashlib
@@ -33,7 +35,7 @@ from robomem.episodic.experience import Experiences
 from robomem.episodic.hierarchy import Hierarchy
 from robomem.episodic.retention.keeper import Retention
 from robomem.episodic.search import EventSearch
-from robomem.errors import ConfigError, QueryError, Reason
+from robomem.errors import QueryError, Reason
 from robomem.forgetting import Forgetter
 from robomem.geometry import Depth, Points
 from robomem.guard import Guard
@@ -51,6 +53,7 @@ from robomem.store.access import Access
 from robomem.store.images import ImageFiles
 from robomem.store.records import Records
 from robomem.store.rows import keyframe_of
+from robomem.store.settings import settle
 from robomem.types import (
     Answer,
     Counts,
@@ -81,7 +84,17 @@ if TYPE_CHECKING:
 class Memory:
     """A robot's memory, in a folder. One process writes it, any number read it.
 
-    Open it with `Memory.open`; use it as a context manager. What `observe` acknowledged is on the disk.
+    Open it with `Memory.open`; use it as a context manager. What `observe` and `log` acknowledged is on the disk.
+
+    Attributes:
+        path: The folder.
+        config: The settings.
+        event_search: Events by time, place, room, name, words and meaning at once.
+        facts: What is so, was so, and since when that is known.
+        experience: What was tried, what came of it, and procedures that worked.
+        hierarchy: Events in segments, chunks and days.
+        guard: Who is believed, and what is held back.
+        retention: What is kept within the budgets, and what is pinned.
     """
 
     def __init__(self, path: Path, config: Config, *, writer_lock: IO[str] | None) -> None:
@@ -152,7 +165,7 @@ class Memory:
         folder.prepare(path)
         writer_lock = folder.lock(path)
         try:
-            config = _settle(path, config)
+            config = settle(path, config)
             memory = cls(path, config, writer_lock=writer_lock)
             if config != folder.read_manifest(path):  # only what could be opened so
                 folder.write_manifest(path, config)
@@ -663,32 +676,3 @@ class Memory:
 
     def _reading(self) -> AbstractContextManager[object]:
         return self._access.reading()
-
-
-def _settle(path: Path, config: Config | None) -> Config:
-    """Return the settings to open a folder with, making it a memory where it is none."""
-    if not (path / folder.MANIFEST).exists():
-        config = config or Config()
-        folder.write_manifest(path, config)
-        return config
-    stored = folder.read_manifest(path)
-    if config is None or config == stored:
-        return stored
-    if config.spatial.content != stored.spatial.content:
-        raise ConfigError(
-            f"{path} was made with {stored.spatial}: a map keeps its settings, make another memory"
-        )
-    if stored.embedding_model not in (None, config.embedding_model) and _has_embeddings(path):
-        raise ConfigError(
-            f"{path} has embeddings of {stored.embedding_model}, those of {config.embedding_model} cannot be "
-            "compared with them: name that model, or make another memory"
-        )
-    return config
-
-
-def _has_embeddings(path: Path) -> bool:
-    records = Records(path / "records.sqlite", is_writer=False)
-    try:
-        return records.counter("embedding_dim") > 0
-    finally:
-        records.close()
