@@ -31,7 +31,7 @@ from robomem.ask.timebase import Timebase
 from robomem.claims import ClaimKind
 from robomem.config import Config
 from robomem.episodic.episodes import Episode, EpisodeLevel
-from robomem.episodic.experience import Experiences
+from robomem.episodic.experience import Experience, Experiences
 from robomem.episodic.hierarchy import Hierarchy
 from robomem.episodic.retention.keeper import Retention
 from robomem.episodic.search import EventSearch
@@ -113,7 +113,12 @@ class Memory:
         )
         self.facts = Facts(self._access, config.facts, fold=labels.fold, admit=self.guard.admit)
         self.retention = Retention(self._access, config.retention, let_go=self._let_go)
-        self.experience = Experiences(self._access, config.experience, admit=self.guard.admit)
+        self.experience = Experiences(
+            self._access,
+            config.experience,
+            admit=self.guard.admit,
+            on_failure=self._learn_from_failure,
+        )
         self.hierarchy = Hierarchy(self._access, config.segments)
         self._access.before_commit(self.hierarchy.follow)  # what retention let go is not in them
         self._recaller = Recaller(
@@ -647,6 +652,16 @@ class Memory:
             self.experience.judged(item_id)
         else:
             self.facts.judged(kind, item_id)
+
+    def _learn_from_failure(self, failed: Experience, experience_id: int) -> None:
+        """Keep a lesson, to be consulted before something alike is tried again."""
+        self.guard.learn(
+            f"{failed.task}, {failed.state}" if failed.state else failed.task,
+            f"{'; '.join(failed.plan)}: {failed.outcome}",
+            source=failed.source,
+            stamp_ns=failed.stamp_ns,
+            of=(ClaimKind.EXPERIENCE, experience_id),
+        )
 
     def _new_observer(self, *, anew: bool = False) -> Observer:
         records, hear = self._records, self._hear

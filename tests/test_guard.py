@@ -555,3 +555,21 @@ def test_the_guard_is_light():
     )
 
     assert told.stdout.strip() == "set()"
+
+
+def test_a_failure_is_a_lesson_that_goes_when_it_is_forgotten(memory):
+    failed = Experience(
+        stamp_ns=T0_NS,
+        task="carry the glass",
+        plan=("go up the stairs",),
+        is_success=False,
+        outcome="it slipped",
+        state="the floor is wet",
+    )
+    experience_id = memory.experience.record(failed)
+
+    (lesson,) = memory.guard.consult("carry the glass to the kitchen")
+    memory.forget(experience_ids=[experience_id])
+
+    assert lesson.went_wrong == "go up the stairs: it slipped"
+    assert memory.guard.lessons() == []

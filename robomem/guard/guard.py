@@ -192,8 +192,24 @@ class Guard:
 
     # ---- lessons ----------------------------------------------------------------------------------
 
-    def learn(self, situation: str, went_wrong: str, *, source: str, stamp_ns: int) -> Lesson:
-        """Keep what went wrong; a lesson from a stranger, or one made for a language model, is held."""
+    def learn(
+        self,
+        situation: str,
+        went_wrong: str,
+        *,
+        source: str,
+        stamp_ns: int,
+        of: tuple[ClaimKind, int] | None = None,
+    ) -> Lesson:
+        """Keep what went wrong; a lesson from a stranger, or one made for a language model, is held.
+
+        Args:
+            situation: What was to be done, and how things stood.
+            went_wrong: What was tried, and what came of it.
+            source: Who says so.
+            stamp_ns: When.
+            of: The memory that taught it, by kind and number; it is forgotten with that.
+        """
         lesson = Lesson(0, situation, went_wrong, source, stamp_ns)
         with self._access.writing():
             trust = self._sources.trust(source, now_ns=stamp_ns)
@@ -201,7 +217,7 @@ class Guard:
                 weight(signs_of(f"{situation} {went_wrong}"))
             )
             is_believed = trust.has_standing and trust.level in (Level.OWN, Level.KNOWN)
-            return self._lessons.add(lesson, of=None, is_held=is_suspect or not is_believed)
+            return self._lessons.add(lesson, of=of, is_held=is_suspect or not is_believed)
 
     def lessons(self) -> list[Lesson]:
         """Return every lesson, in the order they were learnt; not those that are held."""

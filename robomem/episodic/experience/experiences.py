@@ -1,6 +1,6 @@
 """What was tried: recorded, recalled when something alike is to be done, distilled into procedures."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,16 +23,28 @@ MAX_QUERY_WORDS = 64
 TEXT_WEIGHT = 0.5  # the rest is the embedding's, where one was given
 
 
+def _ignore(experience: Experience, experience_id: int) -> None:
+    del experience, experience_id
+
+
 class Experiences:
     """The experience of one memory: what worked and what failed, in one pool, as Optimus-1 has it (Li et al., 2024).
 
-    `admit` judges whether something may be learned from.
+    `admit` judges whether something may be learned from; `on_failure` is told of what failed, with its id.
     """
 
-    def __init__(self, access: Access, config: ExperienceConfig, *, admit: Admit = take) -> None:
+    def __init__(
+        self,
+        access: Access,
+        config: ExperienceConfig,
+        *,
+        admit: Admit = take,
+        on_failure: Callable[[Experience, int], object] = _ignore,
+    ) -> None:
         self._access = access
         self._config = config
         self._admit = admit
+        self._on_failure = on_failure
 
     def record(self, experience: Experience) -> int:
         """Remember what was tried, durable when this returns, and learn from it; returns its id.
@@ -46,6 +58,8 @@ class Experiences:
             records.experiences.save(row)
             if self._admit(_claim(experience), row.experience_id):
                 Distiller(records, self._config).learn(row)
+            if not experience.is_success:
+                self._on_failure(experience, row.experience_id)
             return row.experience_id
 
     def judged(self, experience_id: int) -> None:
