@@ -64,9 +64,9 @@ def _last(match: re.Match[str], timebase: Timebase) -> Span | None:
 
 
 def _within_day(match: re.Match[str], timebase: Timebase) -> Span | None:
-    """Read "yesterday between 9 and 10": the clock times are of that day."""
-    day = read_moment(match["day"], timebase)
-    if day is None:
+    """Read "yesterday between 9 and 10", "on 12 March after 9": the clock times are of that day."""
+    day = read_moment(match["day"] or match["date"], timebase)
+    if day is None or day.is_point:
         return None
     span = parse_span(match["rest"], replace(timebase, now_ns=day.end_ns))
     return Span(day.start_ns, day.end_ns).intersect(span) if span else None
@@ -115,7 +115,7 @@ _SPANS: tuple[tuple[str, _Reader], ...] = (
         _last,
     ),
     (
-        rf"(?P<day>{_DAY_WORDS}.*?),? (?P<rest>(?:between|from|since|after|before|until|till) .+)",
+        rf"(?:(?P<day>{_DAY_WORDS}.*?)|on (?P<date>.+?)),? (?P<rest>(?:between|from|since|after|before|until|till) .+)",
         _within_day,
     ),
 )
