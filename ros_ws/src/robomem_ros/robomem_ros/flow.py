@@ -15,11 +15,13 @@ class Flow:
 
     Args:
         stall_s: What was not counted after this long is lost.
+        start_s: How long to wait for the receiver's first count, by default as long.
     """
 
-    def __init__(self, *, stall_s: float) -> None:
+    def __init__(self, *, stall_s: float, start_s: float | None = None) -> None:
         self.lost = 0
         self._stall_s = stall_s
+        self._start_s = stall_s if start_s is None else start_s
         self._changed = Condition()
         self._sent = 0
         self._heard: int | None = None  # the receiver's count
@@ -64,7 +66,8 @@ class Flow:
 
     def _hears_more(self) -> bool:
         before = self._heard
-        return self._wait_for(lambda: self._heard != before, self._stall_s)
+        timeout_s = self._start_s if before is None else self._stall_s
+        return self._wait_for(lambda: self._heard != before, timeout_s)
 
     def _wait_for(self, is_it: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until something is so; returns whether it is, raises StoppedError."""
@@ -79,6 +82,6 @@ class Flow:
 
     def _give_up(self) -> None:
         if self._heard is None:
-            raise RobomemError(f"no memory node was heard of for {self._stall_s} s: start it first")
+            raise RobomemError(f"no memory node was heard of for {self._start_s} s: start it first")
         self.lost += self._on_way
         self._start = self._heard - self._sent

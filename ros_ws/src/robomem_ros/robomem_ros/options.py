@@ -60,6 +60,8 @@ class SimNodeOptions(_Options):
     longer than `io.max_wait_s`: a frame that waits for its companions lets go before the sender stops."""
     is_real_time: bool = False
     """Send frames at the pace of the robot, whether or not the memory keeps up."""
+    start_s: PositiveFloat = 20.0
+    """A memory node that is not heard of for so long is not there."""
     stall_s: PositiveFloat = 20.0
     """Frames that the memory did not count after this long are lost."""
     status_topic: str = "robomem/status"

@@ -37,7 +37,7 @@ class SimNode(Node):
         params.declare(self, SimNodeOptions)
         self._options = params.from_params(self, SimNodeOptions)
         self.scenario = Scenario(self._options.seed)
-        self.flow = Flow(stall_s=self._options.stall_s)
+        self.flow = Flow(stall_s=self._options.stall_s, start_s=self._options.start_s)
         self._topics = RobotTopics(self)
         self._path: Any = None
         self._story = MutuallyExclusiveCallbackGroup()
@@ -111,7 +111,7 @@ class SimNode(Node):
     def _wait_for_listeners(self) -> None:
         """Wait until every topic is heard; after a while, go on without those that are not."""
         self.flow.wait(at_most=0)
-        polls = round(self._options.stall_s / LISTENERS_POLL_S)
+        polls = round(self._options.start_s / LISTENERS_POLL_S)
         for _ in range(polls):
             if not self._topics.unheard:
                 return
