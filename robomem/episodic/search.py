@@ -254,7 +254,7 @@ def _with_words(
         found = events_with_words(
             records, re.findall(r"\w+", text), first_id=first_id, last_id=last_id
         )
-        has_words[columns.rows_of(np.array(found, np.int64))] = True
+        has_words[columns.rows_of(found)] = True
     return has_words & is_match
 
 
