@@ -98,3 +98,17 @@ def test_a_span_may_be_longer_than_time(memory):
 def test_an_empty_memory_has_no_hits(tmp_path):
     with Memory.open(tmp_path / "a.rmem") as memory:
         assert memory.event_search.search(text="mug", embedding=[1, 0], has_neighbours=True) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("red_mug", [5, 1]),
+        ('"red mug" OR *', []),
+        ("mug NEAR(red, 1)", []),
+        ("red\u1c80mug", []),  # a letter that the index has not heard of, between two words
+        ("²", []),
+    ],
+)
+def test_words_are_words_whatever_stands_between_them(memory, text, found):
+    assert sorted(ids(memory, text=text), reverse=True) == found

@@ -252,7 +252,7 @@ def _with_words(
         first, last = int(is_match.argmax()), len(is_match) - 1 - int(is_match[::-1].argmax())
         first_id, last_id = columns["event_id"][[first, last]].tolist()
         found = events_with_words(
-            records, re.findall(r"\w+", text), first_id=first_id, last_id=last_id
+            records, re.findall(r"[^\W_]+", text), first_id=first_id, last_id=last_id
         )
         has_words[columns.rows_of(found)] = True
     return has_words & is_match

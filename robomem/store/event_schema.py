@@ -14,7 +14,7 @@ EVENT_SCHEMA = (
     "CREATE INDEX IF NOT EXISTS event_by_source ON event (source, stamp_ns)",
     "CREATE INDEX IF NOT EXISTS event_by_label ON event (label) WHERE label IS NOT NULL",
     """CREATE VIRTUAL TABLE IF NOT EXISTS event_text USING fts5
-    (text, content = 'event', content_rowid = 'event_id', tokenize = 'porter unicode61')""",
+    (text, content = 'event', content_rowid = 'event_id', tokenize = 'porter unicode61', detail = none)""",
     "INSERT OR IGNORE INTO counter VALUES ('change', 0)",
     "CREATE TABLE IF NOT EXISTS event_change (event_id INTEGER PRIMARY KEY, seq INTEGER)",
     "CREATE INDEX IF NOT EXISTS event_change_by_seq ON event_change (seq)",
