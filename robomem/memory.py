@@ -22,7 +22,6 @@ from typing import IO, TYPE_CHECKING, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from robomem.ask import labels
 from robomem.ask.answering import Answerer
 from robomem.ask.encoders import Meanings, with_embeddings
 from robomem.ask.recall import Recaller
@@ -111,7 +110,7 @@ class Memory:
         self.guard = Guard(
             self._access, config.guard, room_of=self._room_of, on_ruling=self._follow_ruling
         )
-        self.facts = Facts(self._access, config.facts, fold=labels.fold, admit=self.guard.admit)
+        self.facts = Facts(self._access, config.facts, admit=self.guard.admit)
         self.retention = Retention(self._access, config.retention, let_go=self._let_go)
         self.experience = Experiences(
             self._access,

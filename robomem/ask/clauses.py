@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from robomem.ask import labels
+from robomem import labels
 from robomem.ask.forms import WORDS
 from robomem.ask.masks import NAME, QUERY, Masks
 from robomem.ask.timebase import Timebase

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from robomem.ask import labels
+from robomem import labels
 from robomem.ask.phrases import (
     a_named,
     also,

@@ -15,10 +15,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.ask.labels import fold
 from robomem.ask.wordpiece import WordPiece
 from robomem.config import AskConfig
 from robomem.errors import ConfigError, MissingExtraError
+from robomem.labels import fold
 from robomem.types import Happening
 
 Vectors = NDArray[np.float32]

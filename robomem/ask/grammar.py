@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from robomem.ask import labels
+from robomem import labels
 from robomem.ask.clauses import ARTICLE, RELATION, RELATIONS, TAKES, is_room
 from robomem.ask.forms import FORMS, WORDS, Form
 from robomem.ask.masks import BRACED, Masks

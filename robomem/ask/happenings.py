@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from robomem.ask.bounds import Bounds
-from robomem.ask.labels import fold, matches
 from robomem.ask.scope import Scope
 from robomem.episodic.search import EventFilter, EventSearch
+from robomem.labels import fold, matches
 from robomem.query import Query, QueryKind
 from robomem.types import EntityState, Event, EventKind, Hit
 

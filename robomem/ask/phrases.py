@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from robomem.ask import labels
+from robomem import labels
 from robomem.ask.timebase import Timebase, describe_clock, describe_span, describe_time
 from robomem.query import Query, Relation
 from robomem.types import EntityState, EventKind, Hit

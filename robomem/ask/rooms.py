@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.ask.labels import fold
 from robomem.geometry import Points
+from robomem.labels import fold
 from robomem.types import Vector
 
 BESIDE_M = 0.6  # a thing in a wall's cells belongs to the room next to it

@@ -6,11 +6,11 @@ import numpy as np
 
 from robomem.ask.bounds import ANYWHERE, Bounds
 from robomem.ask.happenings import ALL, SIGHTINGS, Happenings, Meanings
-from robomem.ask.labels import fold, matches
 from robomem.ask.remembered import stays_of
 from robomem.ask.scope import Scope
 from robomem.checks import MAX_STAMP_NS
 from robomem.claims import ClaimKind
+from robomem.labels import fold, matches
 from robomem.query import Measure, Query, QueryKind
 from robomem.semantic.facts import Facts
 from robomem.store.rows import EntityRow

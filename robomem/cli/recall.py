@@ -3,12 +3,12 @@
 import sys
 from argparse import Namespace
 
-from robomem.ask.labels import phrase
 from robomem.ask.timebase import Timebase
 from robomem.ask.times import parse_time
 from robomem.cli.hits import hit_fields, print_hits, query_fields
 from robomem.cli.opening import open_to_read, timebase_of
 from robomem.cli.output import print_json
+from robomem.labels import phrase
 from robomem.query import Query, QueryKind
 
 

@@ -362,17 +362,9 @@ class Records:
 
     def _create(self) -> None:
         with self.transaction():
-            tables: tuple[Table[Any], ...] = (
-                self.sources, self.keyframes, self.entities, self.events, self.embeddings,
-                self.log_clocks, self.sightings, self.deltas, self.labels, self.surfels, self.scans, self.scan_data,
-                self.episodes, self.tails, self.experiences, self.procedures,
-                self.facts, self.truths, self.names, self.name_words, self.aliases, self.relations,
-                self.appearances, self.tombstones,
-                self.traces, self.evicted, self.shadows, self.visits, self.learning,
-                self.claims, self.trusts, self.lessons,
-            )  # fmt: skip
-            for table in tables:
-                table.create()
+            for table in vars(self).values():
+                if isinstance(table, Table):
+                    table.create()
             for statement in SCHEMA:
                 self._db.execute(statement)
 

@@ -1,7 +1,6 @@
 """What is known: the facts that hold, by name, by pattern, over several relations, or near to some words."""
 
 import re
-from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -21,15 +20,13 @@ MAX_KINDS = 1000  # things that one word is looked up for
 
 
 class KnownFacts:
-    """The facts of one memory, to be read; `fold` returns the words of a text that count, as they are compared."""
+    """The facts of one memory, to be read."""
 
-    def __init__(
-        self, access: Access, config: FactsConfig, *, fold: Callable[[str], Sequence[str]]
-    ) -> None:
+    def __init__(self, access: Access, config: FactsConfig) -> None:
         self._access = access
         self._config = config
         self._records = access.records
-        self._names = Names(self._records, fold)
+        self._names = Names(self._records)
         self._relations = Relations(self._records)
         self._truths = Truths(self._records, self._names, self._relations)
         self._reader = Reader(self._records, self._names)

@@ -8,7 +8,7 @@ alias    two names for one; `bind` a word to a thing; `listen` to a sentence
 `as_of_ns` is when it holds, `known_at_ns` what had been learned by then; without them it is now.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -38,10 +38,9 @@ class Facts(KnownFacts):
         access: Access,
         config: FactsConfig,
         *,
-        fold: Callable[[str], Sequence[str]],
         admit: Admit = take,
     ) -> None:
-        super().__init__(access, config, fold=fold)
+        super().__init__(access, config)
         self._admit = admit
 
     # ---- learn ------------------------------------------------------------------------------------

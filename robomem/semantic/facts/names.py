@@ -4,10 +4,11 @@ An alias is itself something told, with its time and source, so it can be undone
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from robomem.errors import DataError
+from robomem.labels import fold
 from robomem.store.fact_rows import FOREVER_NS, AliasRow, NameRow, NameWordRow
 from robomem.store.records import Records
 
@@ -25,10 +26,9 @@ def reference(entity_id: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of one memory; `fold` returns the words of a text that count, as they are compared."""
+    """The names of one memory."""
 
     records: Records
-    fold: Callable[[str], Sequence[str]]
 
     def find(self, name: str) -> NameRow | None:
         """Return the row of a name; raises DataError where it is none."""
@@ -112,7 +112,7 @@ class Names:
 
     def mentioned(self, text: str) -> list[NameRow]:
         """Return the names in a text, the longest first where they overlap; else those that share a word."""
-        words, found, start = list(self.fold(text))[:MAX_SOUGHT], [], 0
+        words, found, start = list(fold(text))[:MAX_SOUGHT], [], 0
         while start < len(words):
             for end in range(min(len(words), start + MAX_WORDS), start, -1):
                 rows = self.records.names.select("key = ?", " ".join(words[start:end]))
@@ -141,7 +141,7 @@ class Names:
     def _folded(self, name: str) -> str:
         entity_id = _entity_of(name.strip())
         if entity_id is None:  # "A" may be the name of a box
-            return " ".join(self.fold(name) or re.findall(r"[^\W_]+", name.casefold()))
+            return " ".join(fold(name) or re.findall(r"[^\W_]+", name.casefold()))
         return reference(self.records.entity_now(entity_id))
 
 

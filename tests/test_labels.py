@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robomem.ask.labels import counted, fold, is_plural, matches, phrase, singular
+from robomem.labels import counted, fold, is_plural, matches, phrase, singular
 
 
 @pytest.mark.parametrize(
