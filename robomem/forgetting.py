@@ -54,9 +54,9 @@ class Forgetter:
 
         Facts and lessons outlive the telling, but not one that was in quarantine: nothing would hold them there.
         """
-        ids = json.dumps(list(event_ids))
-        records, held_ids = self._records, self._records.held_ids(ClaimKind.EVENT)
-        held_ids &= set(json.loads(ids))
+        event_ids, records = list(event_ids), self._records
+        ids = json.dumps(event_ids)
+        held_ids = records.held_ids(ClaimKind.EVENT) & set(event_ids)
         self._facts.erase(entity_ids=(), event_ids=held_ids)
         records.drop_claims(ClaimKind.EVENT, held_ids)
         of_events = "IN (SELECT value FROM json_each(?))"

@@ -27,6 +27,7 @@ class Access:
         self._undo: list[Callable[[], object]] = []
         self._before_commit: list[Callable[[], object]] = []
         self._waiting = 0
+        self._counting = threading.Lock()
 
     def on_rollback(self, undo: Callable[[], object]) -> None:
         """Call this after every transaction that was undone: what was cached of it is wrong."""
@@ -73,13 +74,17 @@ class Access:
         with self._locked(), self.records.snapshot():
             yield self.records
 
+    def _count_waiting(self, more: int) -> None:
+        with self._counting:
+            self._waiting += more
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self._waiting += 1
+        self._count_waiting(1)
         try:
             self.lock.acquire()
         finally:
-            self._waiting -= 1
+            self._count_waiting(-1)
         try:
             yield
         finally:
