@@ -3,7 +3,7 @@
 FROM python:3.12-slim-bookworm
 WORKDIR /robomem
 COPY . .
-RUN .ci/setup --no-ros
+RUN .ci/setup --no-ros --no-train
 ENV PATH=/robomem/.venv/bin:$PATH
 ENTRYPOINT ["robomem"]
 CMD ["--help"]

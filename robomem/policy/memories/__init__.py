@@ -1,0 +1,1 @@
+"""Memories that a policy is trained with, behind one small protocol (`memory`)."""

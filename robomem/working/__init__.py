@@ -1,0 +1,1 @@
+"""The now: what a robot keeps at hand, of a fixed size, without torch."""
