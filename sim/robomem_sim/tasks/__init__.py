@@ -1,5 +1,34 @@
-"""Tasks that need a memory, as gymnasium environments: `gymnasium.make("robomem/Ballet-v0")`."""
+"""Tasks that need a memory, as gymnasium environments.
+
+task            what all of them share: the observation, the score, what `info` tells     start here
+script          tasks in which everything is shown, then asked: no action changes what is seen
+ballet, colours what was shown, a long time ago
+
+Gymnasium knows them once this module is imported, or after `register_tasks`:
+
+    import gymnasium
+    import robomem_sim.tasks
+
+    env = gymnasium.make("robomem/Ballet-v0", dancers=8, delay_steps=48)
+"""
+
+import gymnasium
+
+NAMESPACE = "robomem"
+TASKS = {
+    "Ballet-v0": "ballet:Ballet",
+    "RememberColour-v0": "colours:RememberColour",
+}
 
 
 def register_tasks() -> None:
-    """Tell gymnasium of the tasks; it calls this itself, as the entry point `gymnasium.envs`."""
+    """Tell gymnasium of the tasks, once; nothing of theirs is imported before one is made.
+
+    It is the entry point `gymnasium.envs`, which gymnasium itself reads no more since its version 1.0.
+    """
+    for name, place in TASKS.items():
+        if (task_id := f"{NAMESPACE}/{name}") not in gymnasium.registry:
+            gymnasium.register(task_id, entry_point=f"{__name__}.{place}")
+
+
+register_tasks()
