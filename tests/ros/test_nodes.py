@@ -28,6 +28,7 @@ from robomem_msgs.srv import Recall
 from robomem_ros import convert, session, topics
 from robomem_ros.children import Child
 from robomem_ros.client import MemoryClient
+from robomem_ros.flow import Flow
 from robomem_ros.messages import make
 from robomem_ros.sim_node import SimNode
 from robomem_sim.run import Frame
@@ -37,6 +38,7 @@ from std_srvs.srv import Trigger
 from robomem import geometry as transforms
 from robomem.errors import QueryError, UnreachableError
 from robomem.memory import Memory
+from robomem.types import EventKind, Happening
 
 pytestmark = [
     pytest.mark.ros,
@@ -271,6 +273,31 @@ def test_the_parameters_of_the_launch_files_are_taken(tmp_path, surroundings, pa
         status = Robot(sim).status_when(lambda status: status.observations == 0)
 
     assert status.rejected == 0
+
+
+def test_neighbours_that_say_the_same_are_merged_while_it_runs(tmp_path, path, surroundings):
+    same = "the hall is quiet"
+    with Memory.open(path) as memory:
+        memory.log(
+            Happening(kind=EventKind.OBSERVED, stamp_ns=i * 10**9, text=same) for i in range(40)
+        )
+
+    with session.memory_node(tmp_path, surroundings, path=str(path), publish_period_s=0.05):
+        merged = _merged_when(path, at_least=39)
+
+    assert merged == 39
+
+
+def _merged_when(path: Path, *, at_least: int) -> int:
+    merged = 0
+    flow = Flow(stall_s=TIMEOUT_S)
+    for _ in range(round(TIMEOUT_S / POLL_S)):
+        with Memory.open(path, "r") as memory:
+            merged = memory.retention.report().merged
+        if merged >= at_least:
+            break
+        flow.pause(POLL_S)
+    return merged
 
 
 def _run_node(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

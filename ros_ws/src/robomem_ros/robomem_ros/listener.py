@@ -62,9 +62,11 @@ class Listener:
         self._reporter.publish()
 
     def _rest(self) -> None:
-        """Take in what has waited long enough, and say what is new."""
+        """Take in what has waited long enough, say what is new, and merge a little of what says the same."""
         self._observe(self._assembler.tick(self._node.get_clock().now().nanoseconds))
         self._reporter.publish_changes()
+        if self._options.consolidated_events:
+            self._memory.retention.consolidate(steps=self._options.consolidated_events)
 
     def _hear(self, topic: str, message: Any) -> None:
         received_ns = self._node.get_clock().now().nanoseconds

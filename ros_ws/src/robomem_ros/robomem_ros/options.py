@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 
 class _Options(BaseModel):
@@ -45,6 +45,9 @@ class MemoryNodeOptions(_Options):
     """Message that the detector sends."""
     publish_period_s: PositiveFloat = 2.0
     """Entities, map and diagnostics are published this often, where anything changed."""
+    consolidated_events: NonNegativeInt = 32
+    """In every such period so many events are compared with those before them, and merged where they
+    say the same; 0 leaves that to others. 32 take some milliseconds."""
     corrected_path: str = ""
     """Topic of the whole path that a SLAM corrects, nav_msgs/Path of the base in map with a stamp a pose."""
     topics: TopicOptions = TopicOptions()
