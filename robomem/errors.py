@@ -14,8 +14,12 @@ RobomemError                      exit 70
 │   └── StoreCorruptError                  not a memory, or its checksum differs
 ├── MissingExtraError             exit 5   an optional dependency is not installed
 ├── UnreachableError              exit 6   no collision-free path
-└── ModelError                    exit 7   a language model cannot be asked
-    └── ModelOutputError                   what it said is not what it may say
+├── ModelError                    exit 7   a language model cannot be asked
+│   └── ModelOutputError                   what it said is not what it may say
+└── PolicyError                   exit 8   a policy cannot act
+    ├── PolicyFolderError                  its folder is incomplete, altered or of another version
+    ├── ProviderError                      what it was to run on is not there
+    └── PolicyServerError                  its server refuses, or cannot be reached
 """
 
 from enum import StrEnum
@@ -23,16 +27,20 @@ from typing import ClassVar
 
 
 class Reason(StrEnum):
-    """Why an observation or a happening was rejected; counted by this name in `robomem info`."""
+    """Why an observation or a happening was rejected; counted by this name, as in `robomem info`."""
 
     DEPTH_EMPTY = "depth_empty"
     DEPTH_SHAPE = "depth_shape"
     EMBEDDING_SIZE = "embedding_size"
+    FLOOD = "flood"
     IMAGE_CORRUPT = "image_corrupt"
     INTRINSICS_INVALID = "intrinsics_invalid"
     MESSAGE_CORRUPT = "message_corrupt"
+    MESSAGE_SIZE = "message_size"
     NO_TRANSFORM = "no_transform"
     OBSERVATION_EMPTY = "observation_empty"
+    OBSERVATION_KEYS = "observation_keys"
+    OBSERVATION_SHAPE = "observation_shape"
     OUT_OF_BOUNDS = "out_of_bounds"
     POINTS_EMPTY = "points_empty"
     POSE_INVALID = "pose_invalid"
@@ -127,3 +135,25 @@ class ModelError(RobomemError):
 
 class ModelOutputError(ModelError):
     """What a language model said is not what it may say."""
+
+
+class PolicyError(RobomemError):
+    """A policy cannot act."""
+
+    exit_code = 8
+
+
+class PolicyFolderError(PolicyError):
+    """The folder of a policy is incomplete, altered since it was written, or of another version."""
+
+
+class ProviderError(PolicyError):
+    """The execution provider that was asked for is not there."""
+
+
+class PolicyServerError(PolicyError):
+    """A policy server refuses, or cannot be reached; `reason` names how."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason

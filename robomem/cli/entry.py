@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `robomem` and return its exit code.
 
     0 done, 1 the answer is no, 2 usage or question, 3 data, 4 store, 5 something is not installed,
-    6 no path, 7 no language model, 70 a bug, 130 interrupted.
+    6 no path, 7 no language model, 8 no policy, 70 a bug, 130 interrupted.
     """
     args = parse_arguments(sys.argv[1:] if argv is None else argv)
     level = logging.ERROR if args.quiet else max(logging.WARNING - 10 * args.verbose, logging.DEBUG)
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: Namespace) -> int:
-    program = importlib.import_module(f"robomem.cli.{args.command}")
+    program = importlib.import_module(f"robomem.cli.{args.command.replace('-', '_')}")
     code: int = program.run(args)
     sys.stdout.flush()
     return code
