@@ -1,4 +1,4 @@
-"""Every task: deterministic by its seed, solved by its expert, at chance for a random agent, and hidden when asked."""
+"""Every task: deterministic by its seed, solved by its expert, at chance for a guess, and hidden when asked."""
 
 import gymnasium
 import numpy as np
@@ -13,6 +13,9 @@ NAMES = list(TASKS)
 SCRIPTED = {  # what is asked at the last moment, and small settings
     "Ballet-v0": {"dancers": 3, "delay_steps": 2},
     "RememberColour-v0": {"colours": 3, "delay_steps": 6},
+    "ChainOfColours-v0": {"colours": 3, "delay_steps": 2, "length": 3},
+    "ShellGame-v0": {"swaps": 3},
+    "RepeatBack-v0": {"back_steps": 3, "steps": 12},
 }
 WRONG = [
     ("Ballet-v0", {"dancers": 1}),
@@ -22,6 +25,19 @@ WRONG = [
     ("RememberColour-v0", {"colours": True}),
     ("RememberColour-v0", {"distractors": 1.5}),
     ("RememberColour-v0", {"cue_steps": 0}),
+    ("ChainOfColours-v0", {"length": 0}),
+    ("ChainOfColours-v0", {"colours": 1}),
+    ("ChainOfColours-v0", {"delay_steps": None}),
+    ("ShellGame-v0", {"cups": 1}),
+    ("ShellGame-v0", {"swaps": -1}),
+    ("ShellGame-v0", {"pause_steps": "long"}),
+    ("RepeatBack-v0", {"back_steps": 0}),
+    ("RepeatBack-v0", {"steps": 4}),  # none is asked for
+    ("RepeatBack-v0", {"cards": 1}),
+    ("TMaze-v0", {"length": 3}),
+    ("HiddenObject-v0", {"rooms": 1}),
+    ("HiddenObject-v0", {"kinds": 4}),  # none would be hidden
+    ("HiddenObject-v0", {"delay_steps": -1}),
 ]
 
 
@@ -45,8 +61,8 @@ def expert(task):
     return task.expert_action()
 
 
-def random_agent(task):
-    return task.action_space.sample()
+def guesser(task):
+    return task.guess_action()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,11 +104,11 @@ def test_the_expert_reaches_the_oracle_score_and_stays_in_the_spaces(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_random_agent_is_at_chance(name):
+def test_a_guess_is_at_chance(name):
     task = make(name)
     task.action_space.seed(0)
 
-    scores = [play(task, seed, random_agent)[2] for seed in range(300)]
+    scores = [play(task, seed, guesser)[2] for seed in range(300)]
 
     error = np.std(scores) / np.sqrt(len(scores)) + 0.01
     assert np.mean(scores) == pytest.approx(task.chance_score, abs=4 * error)

@@ -2,7 +2,8 @@
 
 task            what all of them share: the observation, the score, what `info` tells     start here
 script          tasks in which everything is shown, then asked: no action changes what is seen
-ballet, colours what was shown, a long time ago
+                ballet, cards, colours, shells
+t_maze, rooms   tasks in which one has to go and look
 
 Gymnasium knows them once this module is imported, or after `register_tasks`:
 
@@ -18,6 +19,11 @@ NAMESPACE = "robomem"
 TASKS = {
     "Ballet-v0": "ballet:Ballet",
     "RememberColour-v0": "colours:RememberColour",
+    "ChainOfColours-v0": "colours:ChainOfColours",
+    "ShellGame-v0": "shells:ShellGame",
+    "RepeatBack-v0": "cards:RepeatBack",
+    "TMaze-v0": "t_maze:TMaze",
+    "HiddenObject-v0": "rooms:HiddenObject",
 }
 
 

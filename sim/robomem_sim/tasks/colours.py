@@ -1,13 +1,12 @@
-"""Remember the colour: a cue, a long time, and the question which colour it was."""
+"""Colours to remember: one through a long time, or a chain of them in its order."""
 
 import numpy as np
 from numpy.random import Generator
 
-from robomem_sim.tasks.script import Script, ScriptedTask, blank
+from robomem_sim.tasks.script import LEAD_IN, Script, ScriptedTask, blank
 from robomem_sim.tasks.task import check_fraction, check_whole
 
-MOST_COLOURS, LONGEST_DELAY, LONGEST_CUE = 32, 10_000, 100
-LEAD_IN = 8  # the cue comes after fewer moments than these
+MOST_COLOURS, LONGEST_DELAY, LONGEST_CUE, LONGEST_CHAIN = 32, 10_000, 100, 100
 
 
 class RememberColour(ScriptedTask):
@@ -50,3 +49,35 @@ class RememberColour(ScriptedTask):
         states[end, self.colours + 1] = 1.0
         source = tuple(range(begin, begin + self.cue_steps))
         return Script(states, answers={end: cue}, sources={end: source})
+
+
+class ChainOfColours(ScriptedTask):
+    """Colours are shown one after the other; after a while each is asked for, in the same order.
+
+    State: the colour (one-hot, colours), whether one is asked for: nothing says the how-manieth. The first is shown
+    after 0 to 7 empty moments. Each has the same share in the score.
+
+    Attributes:
+        length: colours of the chain; one may come twice, but not twice in a row.
+        colours: how many there are to choose among.
+        delay_steps: empty moments between the last colour and the first question.
+    """
+
+    def __init__(self, *, length: int = 4, colours: int = 5, delay_steps: int = 8) -> None:
+        check_whole("length", length, least=1, greatest=LONGEST_CHAIN)
+        check_whole("colours", colours, least=2, greatest=MOST_COLOURS)
+        check_whole("delay_steps", delay_steps, least=0, greatest=LONGEST_DELAY)
+        super().__init__(state_size=colours + 1, choices=colours)
+        self.length, self.colours, self.delay_steps = length, colours, delay_steps
+
+    def _write(self, rng: Generator) -> Script:
+        begin = int(rng.integers(LEAD_IN))
+        asking = begin + self.length + self.delay_steps
+        states = blank(asking + self.length, self.state_size)
+        steps = rng.integers(1, self.colours, size=self.length)  # from one colour to the next
+        chain = (rng.integers(self.colours) + steps.cumsum()) % self.colours
+        states[begin + np.arange(self.length), chain] = 1.0
+        states[asking:, -1] = 1.0
+        answers = dict(enumerate(chain.tolist(), start=asking))
+        sources = {asking + place: (begin + place,) for place in range(self.length)}
+        return Script(states, answers=answers, sources=sources)

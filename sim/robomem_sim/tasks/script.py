@@ -1,12 +1,15 @@
 """Tasks in which everything is shown, then asked: an episode is written down before it begins."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 
 from robomem_sim.tasks.task import Array, Choice, ChoiceTask
+
+LEAD_IN = 8  # what is to be remembered comes after fewer empty moments than these: no moment is always the cue's
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +23,8 @@ class Script:
     """
 
     states: Array
-    answers: dict[int, int]
-    sources: dict[int, tuple[int, ...]]
+    answers: Mapping[int, int]
+    sources: Mapping[int, tuple[int, ...]]
 
 
 class ScriptedTask(ChoiceTask):

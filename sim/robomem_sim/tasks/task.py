@@ -38,7 +38,7 @@ class Task(gymnasium.Env[Observation, Action], Generic[Action]):
         state_size: D.
         moment: how many actions were taken.
         oracle_score: what the expert reaches, on the mean.
-        chance_score: what actions drawn at random reach, on the mean.
+        chance_score: what a guess reaches, on the mean.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - as gymnasium declares it
@@ -65,11 +65,15 @@ class Task(gymnasium.Env[Observation, Action], Generic[Action]):
     @property
     @abstractmethod
     def chance_score(self) -> float:
-        """Return what actions drawn evenly reach, on the mean over episodes."""
+        """Return what `guess_action` reaches, on the mean over episodes."""
 
     @abstractmethod
     def expert_action(self) -> Action:
         """Return what one would do now who remembers all that was seen until now."""
+
+    def guess_action(self) -> Action:
+        """Return what one would do now who remembers nothing, and guesses: any action, where the task says no other."""
+        return self.action_space.sample()
 
     def reset(
         self, *, seed: int | None = None, options: Info | None = None
