@@ -1,1 +1,17 @@
 """Memories that a policy is trained with, behind one small protocol (`memory`)."""
+
+from robomem.policy.memories.attentive import Attended, AttentiveMemory, dependency_loss
+from robomem.policy.memories.memory import Moments, PolicyMemory, State
+from robomem.policy.memories.registry import MEMORIES, default_settings, make_memory
+
+__all__ = [
+    "MEMORIES",
+    "Attended",
+    "AttentiveMemory",
+    "Moments",
+    "PolicyMemory",
+    "State",
+    "default_settings",
+    "dependency_loss",
+    "make_memory",
+]

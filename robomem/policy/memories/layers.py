@@ -1,0 +1,39 @@
+"""Parts that several memories are made of: zeros of a module's kind, rows at the reads, feed-forward, outputs."""
+
+from torch import Tensor, nn
+
+
+def zeros(module: nn.Module, *shape: int) -> Tensor:
+    """Return zeros of `shape` with the type and on the device of a module's parameters."""
+    return next(module.parameters()).new_zeros(shape)
+
+
+def counts(module: nn.Module, *shape: int) -> Tensor:
+    """Return whole zeros of `shape` on the device of a module's parameters."""
+    return zeros(module, *shape).long()
+
+
+def at_reads(rows: Tensor, reads: Tensor | None) -> Tensor:
+    """Pick the rows (B, T, ...) that are asked for: (B, R, ...), or all where `reads` is None."""
+    if reads is None:
+        return rows
+    index = reads.reshape(*reads.shape, *[1] * (rows.dim() - 2))
+    return rows.gather(1, index.expand(*reads.shape, *rows.shape[2:]))
+
+
+def parted(rows: Tensor, dim: int, *sizes: int) -> Tensor:
+    """Cut one dimension of `rows` into several of `sizes`."""
+    dim %= rows.dim()
+    return rows.reshape(*rows.shape[:dim], *sizes, *rows.shape[dim + 1 :])
+
+
+def feed_forward(size: int) -> nn.Sequential:
+    """Return the two layers of a transformer's block, with its norm before them: (..., C) to (..., C)."""
+    return nn.Sequential(
+        nn.LayerNorm(size), nn.Linear(size, 2 * size), nn.GELU(), nn.Linear(2 * size, size)
+    )
+
+
+def output_head(size: int, output_size: int) -> nn.Sequential:
+    """Return the last layer of a memory, with its norm before it: (..., C) to (..., output_size)."""
+    return nn.Sequential(nn.LayerNorm(size), nn.Linear(size, output_size))
