@@ -1,0 +1,227 @@
+"""Read data sets in the layout of LeRobot 3.0, and check that they are what they say."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+
+from robomem.errors import FormatError
+from robomem.policy.datasets.layout import (
+    CHUNK_FILES,
+    DATA,
+    EPISODES,
+    IMAGE,
+    INDICES,
+    INFO,
+    STATS,
+    TASKS,
+    VERSION,
+    VIDEO,
+    Episode,
+    Feature,
+    arrow_type,
+    feature_from,
+)
+
+PLACES = ("episode_index", "length", "data/chunk_index", "data/file_index")
+BROKEN = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+)  # of damaged files; ArrowInvalid is a ValueError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """A data set, of which the frames are read when they are asked for.
+
+    Attributes:
+        path: Its folder.
+        fps: Frames a second.
+        robot_type: Such as "so100".
+        features: What it has of every frame, but for the indices.
+        videos: Features that lie in videos, which are not read.
+        stats: Of every feature: min, max, mean, std, count.
+        tasks: Sentences, in the order of their index.
+        frames: How many there are.
+    """
+
+    path: Path
+    fps: float
+    robot_type: str | None
+    features: Mapping[str, Feature]
+    videos: tuple[str, ...]
+    stats: Mapping[str, Mapping[str, NDArray[Any]]]
+    tasks: tuple[str, ...]
+    frames: int
+    _places: tuple[dict[str, int], ...]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[Episode]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Episode:
+        """Return an episode; raises FormatError where its frames are not as they should be."""
+        place = self._places[index]
+        file = _file_of(place)
+        table = _table(
+            self.path / file, filters=[("episode_index", "=", place["episode_index"])]
+        ).sort_by("frame_index")
+        if table.num_rows != place["length"]:
+            raise FormatError(
+                f"episode {index} has {place['length']} frames, {file} holds {table.num_rows}"
+            )
+        tasks = set(table["task_index"].to_pylist())
+        if len(tasks) != 1 or not tasks <= set(range(len(self.tasks))):
+            raise FormatError(f"episode {index} has one task of {TASKS}, got {sorted(tasks)[:5]}")
+        return Episode(
+            self.tasks[tasks.pop()],
+            {key: _numpy(table, key, feature) for key, feature in self.features.items()},
+            _numpy(table, "timestamp", INDICES["timestamp"]),
+        )
+
+
+def read_dataset(path: Path) -> Dataset:
+    """Open a data set.
+
+    Raises:
+        FormatError: It is none, of another version, or damaged.
+    """
+    info = _json(path / INFO)
+    version = info.get("codebase_version")
+    if not isinstance(version, str) or version.split(".")[0] != VERSION.split(".")[0]:
+        raise FormatError(f"{path} is of version {version}, this robomem reads {VERSION}")
+    if info.get("data_path") != DATA:  # a path of its own making could lead anywhere
+        raise FormatError(f"{INFO} tells another data_path than {DATA}")
+    told = info.get("features")
+    if not isinstance(told, dict) or not told.keys() >= INDICES.keys():
+        raise FormatError(f"{INFO} tells no features, or lacks some of {', '.join(INDICES)}")
+    features = {key: feature_from(key, each) for key, each in told.items() if key not in INDICES}
+    places = _places(path)
+    if (info.get("total_episodes"), info.get("total_frames")) != (
+        len(places),
+        sum(place["length"] for place in places),
+    ):
+        raise FormatError(f"{INFO} tells other counts of episodes and frames than {EPISODES}")
+    return Dataset(
+        path=path,
+        fps=_rate(info),
+        robot_type=info.get("robot_type"),
+        features={key: f for key, f in features.items() if f.dtype != VIDEO},
+        videos=tuple(key for key, f in features.items() if f.dtype == VIDEO),
+        stats=_statistics(path),
+        tasks=_tasks(path),
+        frames=info["total_frames"],
+        _places=places,
+    )
+
+
+def _rate(info: dict[str, Any]) -> float:
+    fps = info.get("fps")
+    if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 < fps < np.inf:
+        raise FormatError(f"{INFO} tells no frames a second, but fps {fps!r}")
+    return float(fps)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text())
+    except FileNotFoundError as err:
+        raise FormatError(f"{path} is not there: no data set of version {VERSION}") from err
+    except BROKEN as err:
+        raise FormatError(f"{path} is no JSON: {err}") from err
+    if not isinstance(fields, dict):
+        raise FormatError(f"{path} is no JSON object")
+    return fields
+
+
+def _statistics(path: Path) -> dict[str, dict[str, NDArray[Any]]]:
+    try:
+        return {
+            key: {name: np.asarray(value, float) for name, value in found.items()}
+            for key, found in _json(path / STATS).items()
+        }
+    except (AttributeError, *BROKEN) as err:
+        raise FormatError(f"{STATS} tells no numbers: {err}") from err
+
+
+def _tasks(path: Path) -> tuple[str, ...]:
+    table = _table(path / TASKS)
+    names = [name for name in table.column_names if name != "task_index"]
+    if len(names) != 1 or "task_index" not in table.column_names:
+        raise FormatError(f"{TASKS} has a task and its task_index, got {table.column_names}")
+    rows = sorted(zip(table["task_index"].to_pylist(), table[names[0]].to_pylist(), strict=True))
+    if [index for index, _ in rows] != list(range(len(rows))):
+        raise FormatError(f"{TASKS} numbers its tasks from 0 on")
+    return tuple(str(task) for _, task in rows)
+
+
+def _places(path: Path) -> tuple[dict[str, int], ...]:
+    """Return where every episode lies, in their order."""
+    rows: list[dict[str, int]] = []
+    for file in sorted(path.glob("meta/episodes/*/*.parquet")):
+        rows += _table(file, columns=list(PLACES)).to_pylist()
+    if not all(isinstance(value, int) for row in rows for value in row.values()):
+        raise FormatError(f"{EPISODES} holds no whole numbers")
+    rows.sort(key=lambda row: row["episode_index"])
+    if [row["episode_index"] for row in rows] != list(range(len(rows))):
+        raise FormatError(f"{EPISODES} numbers its episodes from 0 on")
+    return tuple(rows)
+
+
+def _file_of(place: Mapping[str, int]) -> str:
+    chunk, file = place["data/chunk_index"], place["data/file_index"]
+    if not (chunk >= 0 and 0 <= file < CHUNK_FILES):
+        raise FormatError(f"no file is numbered {chunk}, {file}")
+    return DATA.format(chunk_index=chunk, file_index=file)
+
+
+def _table(path: Path, **settings: Any) -> Any:
+    try:
+        return pq.read_table(path, partitioning=None, **settings)
+    except BROKEN as err:
+        raise FormatError(f"{path} cannot be read: {err}") from err
+
+
+def _numpy(table: Any, key: str, feature: Feature) -> NDArray[Any]:
+    """Return a column (T, ...), checked against what it should hold."""
+    if key not in table.column_names:
+        raise FormatError(f"there is no column {key}")
+    column, kind = table[key].combine_chunks(), arrow_type(feature)
+    if column.null_count:
+        raise FormatError(f"{key} has holes")
+    if feature.dtype == IMAGE:
+        return np.stack([_image(key, cell["bytes"].as_py(), feature) for cell in column])
+    try:
+        column = column.cast(kind)
+    except pa.ArrowInvalid as err:
+        raise FormatError(f"{key} is not {feature.dtype} {feature.shape}: {err}") from err
+    except pa.ArrowNotImplementedError as err:
+        raise FormatError(f"{key} is not {feature.dtype} {feature.shape}: {err}") from err
+    if feature.shape != (1,):
+        column = column.flatten()
+    numbers: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return numbers.astype(feature.dtype).reshape(
+        len(table), *(feature.shape if feature.shape != (1,) else ())
+    )
+
+
+def _image(key: str, data: bytes | None, feature: Feature) -> NDArray[np.uint8]:
+    try:
+        with Image.open(io.BytesIO(data or b""), formats=("PNG", "JPEG")) as image:
+            if (image.height, image.width) != feature.shape[:2]:  # before any pixel is decoded
+                raise FormatError(f"{key} is {feature.shape}, got {image.size}")
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as err:
+        raise FormatError(f"an image of {key} cannot be read: {err}") from err

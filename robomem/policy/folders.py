@@ -1,0 +1,55 @@
+"""Folders that appear whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from robomem.errors import ConfigError
+
+
+@contextmanager
+def whole_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """Return a folder to write to, which takes its name when all of it is written, and vanishes on an error.
+
+    Args:
+        path: The name. Beside it there must be room for a second folder.
+        force: Replace what has that name.
+
+    Raises:
+        ConfigError: Something has that name, and `force` is not set.
+    """
+    if not force and path.exists():
+        raise ConfigError(f"{path} is there already: choose another name, or --force")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield draft
+        draft.chmod(0o777 & ~_umask())  # mkdtemp keeps others out
+        _rename(draft, path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _rename(draft: Path, path: Path) -> None:
+    """Give the draft its name; what had it steps aside first, since no folder is renamed over a full one."""
+    if not path.exists():
+        draft.rename(path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    path.rename(old / path.name)
+    try:
+        draft.rename(path)
+    except OSError:
+        (old / path.name).rename(path)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
