@@ -1,0 +1,1 @@
+"""The head of a diffusion policy: a denoiser of action chunks, its losses, and guidance while sampling."""

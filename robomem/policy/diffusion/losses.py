@@ -1,0 +1,54 @@
+"""What the denoiser is trained on: noise, v or flow, at a random level of noise."""
+
+import torch
+from torch import Tensor, nn
+
+from robomem.policy.schedules import NoiseSchedule, Prediction
+
+
+class Noising(nn.Module):
+    """Put noise on chunks, and tell what is to be predicted of them."""
+
+    def __init__(self, schedule: NoiseSchedule, prediction: Prediction) -> None:
+        super().__init__()
+        self.prediction = prediction
+        for name in ("times", "alpha", "sigma"):
+            levels = torch.tensor(getattr(schedule, name), dtype=torch.float32)
+            self.register_buffer(name, levels, persistent=False)
+        self.times: Tensor
+        self.alpha: Tensor
+        self.sigma: Tensor
+
+    def forward(
+        self, x0: Tensor, *, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return chunks with noise, their times (B,), and what is to be predicted of them.
+
+        Args:
+            x0: Normalised chunks, (B, H, A).
+            generator: Of the levels and the noise.
+        """
+        levels = torch.randint(len(self.times), x0.shape[:1], generator=generator)
+        noise = torch.randn(x0.shape, generator=generator).to(x0)
+        levels = levels.to(x0.device)
+        alpha, sigma = self.alpha[levels, None, None], self.sigma[levels, None, None]
+        x = alpha * x0 + sigma * noise
+        return x, self.times[levels], target(self.prediction, x0, noise, alpha=alpha, sigma=sigma)
+
+
+def target(
+    prediction: Prediction, x0: Tensor, noise: Tensor, *, alpha: Tensor, sigma: Tensor
+) -> Tensor:
+    """Return what a network that sees alpha x_0 + sigma noise is to predict."""
+    if prediction == "epsilon":
+        return noise
+    return noise - x0 if prediction == "flow" else alpha * noise - sigma * x0
+
+
+def masked_error(predicted: Tensor, wanted: Tensor, *, is_pad: Tensor | None = None) -> Tensor:
+    """Return the mean squared error of chunks (B, H, A) over the actions that are no padding, (B, H)."""
+    error = (predicted - wanted).square().mean(-1)
+    if is_pad is None:
+        return error.mean()
+    there = (~is_pad).to(error.dtype)
+    return (error * there).sum() / there.sum().clamp(min=1.0)

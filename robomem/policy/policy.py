@@ -1,0 +1,233 @@
+"""A diffusion policy that remembers: what it perceives, what its memory says of it, and a chunk of actions.
+
+policy = DiffusionPolicy.from_pretrained("models/shell-reach")
+policy.reset()
+action = policy.select_action({"observation.state": state, "observation.stamp_s": stamp_s})
+
+The memory is told of every observation with its stamp; the actions come by theirs. See docs/policy.md.
+"""
+
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from robomem.policy.config import PolicyConfig
+from robomem.policy.diffusion.denoiser import Context, Denoiser
+from robomem.policy.diffusion.losses import Noising, masked_error
+from robomem.policy.diffusion.sampling import conditioned, sample
+from robomem.policy.encoder import Normaliser, ObservationEncoder
+from robomem.policy.memories.memory import Moments, State
+from robomem.policy.memories.registry import make_memory
+from robomem.policy.observation import (
+    RECALLED,
+    RECALLED_MASK,
+    STATE,
+    Batch,
+    Perceived,
+    Recalled,
+    chunks_of,
+    perceived,
+    reads_of,
+    recalled_of,
+)
+from robomem.policy.pretrained import load_weights, read_config, save
+from robomem.policy.runtime.chunks import ActionChunks
+from robomem.policy.schedules import noise_schedule, sampler_table
+
+
+class DiffusionPolicy(nn.Module):
+    """Observation encoder, memory, and a denoiser of action chunks.
+
+    To act call `reset`, then `select_action` with every observation; to train call `forward`. `encode`, `memory.step`,
+    `tokens`, `denoiser` and `table` are the parts that an export is made of.
+
+    Attributes:
+        config: The settings.
+        table: Coefficients of the sampler, (sampling steps, COLUMNS); another one may be set.
+    """
+
+    def __init__(self, config: PolicyConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.normaliser = Normaliser(config.state_size, config.action_size)
+        self.encoder = ObservationEncoder(
+            state_size=config.state_size, images=config.images, width=width
+        )
+        self.memory = make_memory(
+            config.memory, width, config.memory_tokens * width, **config.memory_settings
+        )
+        self.recalled = nn.Linear(config.recalled_size, width) if config.recalled_slots else None
+        self.roles = nn.Parameter(0.02 * torch.randn(3, width))  # now, remembered, recalled
+        self.denoiser = Denoiser(
+            horizon=config.horizon,
+            action_size=config.action_size,
+            width=width,
+            depth=config.depth,
+            heads=config.heads,
+        )
+        schedule = noise_schedule(config.schedule, levels=config.levels)
+        self.noising = Noising(schedule, config.prediction)
+        self.table = sampler_table(
+            schedule,
+            sampler=config.sampler,
+            prediction=config.prediction,
+            steps=config.sampling_steps,
+            spacing=config.spacing,
+            clip=config.clip or torch.inf,
+        )
+        self.generator = torch.Generator().manual_seed(0)
+        self.reset()
+
+    # ---- train ------------------------------------------------------------------------------------
+
+    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss of demonstrations, and what to log of it.
+
+        Args:
+            batch: Observations (B, T, ...), or (B, ...) of one moment each; `reads` (B, R), the moments at which
+                chunks begin, by default the last; `action` (B, R, H, A), or (B, H, A) of one each;
+                `action_is_pad` (B, R, H) or (B, H), true where an action is none.
+
+        Raises:
+            DataError: A key is missing, a shape differs, or a number is not finite.
+        """
+        moments = self._moments(batch)
+        reads = reads_of(batch, moments.stamps_s)
+        remembered, _ = self.memory(moments, reads=reads)
+        now = moments.features.gather(1, reads[..., None].expand(*reads.shape, self.config.width))
+        tokens, mask = self.tokens(
+            now.flatten(0, 1),
+            remembered.flatten(0, 1),
+            recalled_of(batch, self.config, reads.shape),
+        )
+        kept = torch.rand(len(mask), 1, device=mask.device) >= self.config.context_dropout
+        context = self.denoiser.prepare(tokens, mask & kept)
+        chunks, is_pad = chunks_of(batch, self.config, reads.shape)
+        draws = self.config.noise_draws
+        x, times, wanted = self.noising(self.normaliser.actions(chunks).repeat_interleave(draws, 0))
+        predicted = self.denoiser(x, times, context.repeat(draws))
+        loss = masked_error(predicted, wanted, is_pad=is_pad.repeat_interleave(draws, 0))
+        return loss, {"loss": float(loss.detach())}
+
+    def encode(self, observed: Perceived) -> Tensor:
+        """Return features (..., width) of what was perceived."""
+        features: Tensor = self.encoder(self.normaliser.states(observed.states), observed.images)
+        return features
+
+    def tokens(
+        self, now: Tensor, remembered: Tensor, recalled: Recalled | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the tokens (B, M, width) that the actions are conditioned on, and which of them are there, (B, M).
+
+        `denoiser.prepare` makes the context of them.
+
+        Args:
+            now: Features of the newest observation, (B, width).
+            remembered: What the memory says at it, (B, memory tokens times width).
+            recalled: Hits of the long-term memory, where the policy takes some.
+        """
+        parts = [now[:, None] + self.roles[0]]
+        parts.append(remembered.view(len(now), -1, self.config.width) + self.roles[1])
+        mask = now.new_ones(len(now), 1 + self.config.memory_tokens, dtype=torch.bool)
+        if self.recalled is not None and recalled is not None:
+            parts.append(self.recalled(recalled.features) + self.roles[2])
+            mask = torch.cat([mask, recalled.mask], dim=1)
+        return torch.cat(parts, dim=1), mask
+
+    # ---- act --------------------------------------------------------------------------------------
+
+    def reset(self, *, seed: int | None = None) -> None:
+        """Begin an episode: nothing is remembered, no action is planned.
+
+        Args:
+            seed: Of the noise from now on; by default it goes on as it was.
+        """
+        self._state: State | None = None
+        self._steps = 0
+        self._plans: list[ActionChunks] = []
+        if seed is not None:
+            self.generator.manual_seed(seed)
+
+    @torch.no_grad()
+    def select_action(self, batch: Batch) -> Tensor:
+        """Take an observation of each of B robots in; return what each is to do at its stamp, (B, A)."""
+        stamps_s, context, nothing = self._remember(batch)
+        if not self._plans:
+            period_s, execute = self.config.period_s, self.config.execute
+            self._plans = [ActionChunks(period_s=period_s, execute=execute) for _ in stamps_s]
+        robots = list(zip(self._plans, stamps_s.tolist(), strict=True))
+        if any(plan.is_due(stamp_s) for plan, stamp_s in robots):
+            chunks = self._sample(context, nothing).cpu().numpy()
+            for (plan, stamp_s), chunk in zip(robots, chunks, strict=True):
+                if plan.is_due(stamp_s):
+                    plan.add(chunk, stamp_s)
+        actions = [plan.at(stamp_s) for plan, stamp_s in robots]
+        return torch.stack([torch.as_tensor(action) for action in actions]).to(stamps_s.device)
+
+    @torch.no_grad()
+    def predict_action_chunk(self, batch: Batch) -> Tensor:
+        """Take an observation of each of B robots in; return what each is to do from its stamp on, (B, H, A)."""
+        _, context, nothing = self._remember(batch)
+        return self._sample(context, nothing)
+
+    # ---- keep -------------------------------------------------------------------------------------
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write config.json, model.safetensors and stats.json into a folder."""
+        save(Path(folder), self.config, self.state_dict(), stats=self.normaliser.stats())
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read a policy that `save_pretrained` wrote.
+
+        Raises:
+            PolicyFolderError: A file is missing, or the weights are not those of the settings.
+            ConfigError: The settings are none.
+        """
+        policy = cls(read_config(Path(folder)))
+        load_weights(policy, Path(folder))
+        return policy.eval()
+
+    # ---- parts ------------------------------------------------------------------------------------
+
+    def _moments(self, batch: Batch) -> Moments:
+        """Return what the memory is told of sequences, (B, T, ...)."""
+        if STATE in batch and batch[STATE].ndim == 2:
+            batch = {
+                key: value[:, None] if key.startswith("observation.") else value
+                for key, value in batch.items()
+                if key not in (RECALLED, RECALLED_MASK)
+            }
+        shape = batch[STATE].shape[:2] if STATE in batch else (1, 1)
+        clock_s = self.config.period_s * torch.arange(shape[1]).expand(shape).to(self.roles)
+        observed = perceived(batch, self.config, clock_s=clock_s)
+        return Moments(self.encode(observed), observed.stamps_s, observed.positions)
+
+    def _remember(self, batch: Batch) -> tuple[Tensor, Context, Context | None]:
+        """Tell the memory of an observation; return its stamps (B,), the context, and that of nothing for guidance."""
+        batch_size = len(batch[STATE]) if STATE in batch else 1
+        clock_s = torch.full((batch_size,), self._steps * self.config.period_s).to(self.roles)
+        observed = perceived(batch, self.config, clock_s=clock_s)
+        recalled = recalled_of(batch, self.config, (batch_size,))
+        now = self.encode(observed)
+        if self._state is None:
+            self._state = self.memory.init_state(batch_size)
+        moment = Moments(now, observed.stamps_s, observed.positions)
+        remembered, self._state = self.memory.step(moment, self._state)
+        self._steps += 1
+        tokens, mask = self.tokens(now, remembered, recalled)
+        context, nothing = self.denoiser.prepare(tokens, mask), None
+        if self.config.guidance_scale != 1.0:
+            nothing = self.denoiser.prepare(tokens, torch.zeros_like(mask))
+        return observed.stamps_s, context, nothing
+
+    def _sample(self, context: Context, nothing: Context | None) -> Tensor:
+        scale, clip = self.config.guidance_scale, self.config.clip
+        denoise = conditioned(self.denoiser, context, nothing=nothing, scale=scale)
+        shape = (len(context.pooled), self.config.horizon, self.config.action_size)
+        noise = torch.randn(shape, generator=self.generator).to(context.pooled)
+        chunks = sample(denoise, self.table, noise)
+        return self.normaliser.denormalised(chunks if clip is None else chunks.clamp(-clip, clip))
