@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from robomem.config import Config, StoreConfig
-from robomem.episodic import similarity
-from robomem.episodic.search import DAY_NS, EventFilter
+from robomem.episodic import search, similarity
+from robomem.episodic.ranking import DAY_NS
+from robomem.episodic.search import EventFilter
 from robomem.geometry import pose, rotation_from_yaw
 from robomem.memory import Memory
 from robomem.store import event_columns, event_index
@@ -150,6 +151,7 @@ def lived():
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(event_index, "MIN_NEW", 10)
         patch.setattr(event_columns, "ZONE", 16)
+        patch.setattr(search, "BLOCK", 32)
         path, rng = Path(folder) / "a.rmem", np.random.default_rng(0)
         with Memory.open(path, config=CONFIG) as memory:
             assert memory.log(random_happenings(rng, 150))

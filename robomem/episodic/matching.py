@@ -1,4 +1,4 @@
-"""Which events satisfy a filter: whole columns are compared, which for a million takes a millisecond each."""
+"""Which events satisfy a filter: parts of columns are compared, of a size that the processor's cache holds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 
 from robomem.errors import QueryError
 from robomem.geometry import Points
-from robomem.store.event_columns import AXES, CODE_OF_KIND, EventColumns, Rows
+from robomem.store.event_columns import AXES, CODE_OF_KIND, EventColumns
+from robomem.store.event_words import Rows
 from robomem.types import EventKind
+
+Among = Rows | slice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,20 +60,30 @@ class EventFilter:
             raise QueryError(f"there are no events of kind {unknown[0]!r}")
 
 
-def matching(columns: EventColumns, wanted: EventFilter) -> NDArray[np.bool_]:
-    """Tell of each row whether it satisfies a filter, (N,)."""
-    is_match = np.zeros(len(columns), bool)
-    span = columns.span(wanted.since_ns, wanted.until_ns)
-    is_match[span] = _matching_in(columns, span, wanted)
-    is_match[columns.rows_of(np.array(sorted(wanted.excluded_ids), np.int64))] = False
-    if wanted.near_map is not None:
+def matching(
+    columns: EventColumns, wanted: EventFilter, *, among: Among, has_embedding: bool = False
+) -> Rows:
+    """Return which rows satisfy a filter, rising; `among` are rows that rise, or a span of them."""
+    since_ns = wanted.since_ns
+    if isinstance(among, slice) and since_ns is not None and columns.newest_in(among) < since_ns:
+        return np.empty(0, np.int64)
+    is_match = _is_match(columns, among, wanted)
+    if has_embedding:
+        is_match &= columns["inverse_norm"][among] > 0
+    if isinstance(among, slice):
         rows = np.flatnonzero(is_match)
-        is_match[rows[away_m(columns, rows, wanted.near_map) > wanted.radius_m]] = False
+        rows += among.start
+    else:
+        rows = among[is_match]
+    if wanted.excluded_ids:
+        excluded = columns.rows_of(np.array(sorted(wanted.excluded_ids), np.int64))
+        rows = rows[~np.isin(rows, excluded, assume_unique=True)]
+    if wanted.near_map is not None:
+        rows = rows[away_m(columns, rows, wanted.near_map) <= wanted.radius_m]
     if wanted.is_inside is not None:
-        rows = np.flatnonzero(is_match & np.isfinite(columns["x_map"]))
-        is_match[:] = False
-        is_match[rows[wanted.is_inside(columns.p_map(rows).astype(np.float64))]] = True
-    return is_match
+        rows = rows[np.isfinite(columns["x_map"][rows])]
+        rows = rows[wanted.is_inside(columns.p_map(rows).astype(np.float64))]
+    return rows
 
 
 def away_m(columns: EventColumns, rows: Rows, near_map: tuple[float, ...]) -> NDArray[np.float32]:
@@ -81,21 +94,21 @@ def away_m(columns: EventColumns, rows: Rows, near_map: tuple[float, ...]) -> ND
     return np.sqrt(squares)
 
 
-def _matching_in(columns: EventColumns, span: slice, wanted: EventFilter) -> NDArray[np.bool_]:
-    """Tell of the rows of a span whether they satisfy what is compared, with a box for the ball."""
-    is_match = ~columns["is_gone"][span]
+def _is_match(columns: EventColumns, among: Among, wanted: EventFilter) -> NDArray[np.bool_]:
+    """Tell of rows whether they satisfy what is compared, with a box for the ball."""
+    is_match = ~columns["is_gone"][among]
     if wanted.since_ns is not None:
-        is_match &= columns["until_ns"][span] >= wanted.since_ns
+        is_match &= columns["until_ns"][among] >= wanted.since_ns
     if wanted.until_ns is not None:
-        is_match &= columns["stamp_ns"][span] <= wanted.until_ns
+        is_match &= columns["stamp_ns"][among] <= wanted.until_ns
     for name, codes in _wanted_codes(columns, wanted):
         is_wanted = np.zeros(columns.count_codes(name) + 1, bool)
         is_wanted[codes] = True  # the last one, False, is of none: -1
-        is_match &= is_wanted[columns[name][span]]
+        is_match &= is_wanted[columns[name][among]]
     for axis, near in zip(AXES, wanted.near_map or (), strict=False):
         radius_m, near_m = np.float32(wanted.radius_m), np.float32(near)
-        is_match &= columns[axis][span] >= near_m - radius_m  # NaN, no place, is outside
-        is_match &= columns[axis][span] <= near_m + radius_m
+        is_match &= columns[axis][among] >= near_m - radius_m  # NaN, no place, is outside
+        is_match &= columns[axis][among] <= near_m + radius_m
     return is_match
 
 

@@ -19,7 +19,7 @@ the newer, then to the lower id. So a filter never adds hits, and fewer hits are
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,21 +30,21 @@ from robomem.checks import checked_embedding
 from robomem.claims import ClaimKind
 from robomem.config import EpisodicConfig
 from robomem.episodic.events import events_of
-from robomem.episodic.matching import EventFilter, away_m, matching
+from robomem.episodic.matching import Among, EventFilter, matching
+from robomem.episodic.ranking import Ranking, Scores
 from robomem.errors import DataError, QueryError
 from robomem.store.access import Access
 from robomem.store.embeddings import unpack
-from robomem.store.event_columns import EventColumns, Rows
+from robomem.store.event_columns import EventColumns
 from robomem.store.event_index import EventIndex
-from robomem.store.event_queries import event_labels, events_beside, events_with_words
+from robomem.store.event_queries import event_labels, events_beside
+from robomem.store.event_words import Rows
 from robomem.store.records import Records
 from robomem.types import Event
 
 __all__ = ["Cues", "EventFilter", "EventSearch", "ScoredEvent"]
 NS_PER_S = 1_000_000_000
-DAY_NS = 86_400 * NS_PER_S
-K1, B, MEAN_CHARS = 1.2, 0.75, 60  # of BM25; how long a text is usually
-Scores = NDArray[np.float64]
+BLOCK = 1 << 16  # rows of which a few columns fit into a processor's own cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +107,23 @@ class EventSearch:
                 held_ids = records.held_ids(ClaimKind.EVENT)
                 wanted = replace(wanted, excluded_ids=wanted.excluded_ids | held_ids)
             columns = self._index.current(records)
-            allowed = matching(columns, wanted)
-            is_hit = allowed if text is None else _with_words(records, columns, allowed, text)
-            parts: dict[str, Scores] = {}
-            if embedding is None:
-                rows = np.flatnonzero(is_hit)
+            span = columns.span(wanted.since_ns, wanted.until_ns)
+            among: Among = span
+            if text is not None:
+                among = columns.words.rows_with(re.findall(r"[^\W_]+", text), span)
+            given = {"text": text, "similarity": embedding}
+            cues = [name for name, one in given.items() if one is not None]
+            ranking = Ranking(columns, wanted, self._config, cues=cues, limit=limit)
+            if embedding is not None:
+                rows = matching(columns, wanted, among=among, has_embedding=True)
+                rows, similarity = _similar(columns, rows, embedding, is_exact=is_exact)
+                ranking.add(rows, similarity=similarity)
             else:
-                rows, parts["similarity"] = _similar(columns, is_hit, embedding, is_exact=is_exact)
-            self._add_cues(parts, columns, rows, wanted, has_text=text is not None)
-            hits = self._ranked(parts, columns, rows, limit)
+                for part in _parts(among):
+                    ranking.add(matching(columns, ranking.narrowed(), among=part))
+            hits = _hits(columns, ranking)
             if has_neighbours:
-                hits = self._with_neighbours(records, columns, hits, allowed)[:limit]
+                hits = self._with_neighbours(records, columns, hits, wanted)[:limit]
             return hits
 
     def events(self, event_ids: Sequence[int]) -> list[Event]:
@@ -145,55 +151,12 @@ class EventSearch:
         """Write what lets the next one that opens the memory search at once; seldom while it stays open."""
         self._index.save(is_closing=is_closing)
 
-    def _add_cues(
-        self,
-        parts: dict[str, Scores],
-        columns: EventColumns,
-        rows: Rows,
-        wanted: EventFilter,
-        *,
-        has_text: bool,
-    ) -> None:
-        """Add how well rows fit what was asked for besides a meaning."""
-        if has_text:
-            parts["text"] = text_fit(columns["chars"][rows])
-        if wanted.near_map is not None:
-            away = away_m(columns, rows, wanted.near_map).astype(np.float64)
-            parts["place"] = 1 - away / wanted.radius_m
-        if not parts or wanted.since_ns is not None or wanted.until_ns is not None:
-            newest_ns = columns.newest_ns
-            end_ns = newest_ns if wanted.until_ns is None else min(wanted.until_ns, newest_ns)
-            parts["time"] = time_fit(columns["until_ns"][rows], end_ns)
-
-    def _ranked(
-        self, parts: dict[str, Scores], columns: EventColumns, rows: Rows, limit: int
-    ) -> list[ScoredEvent]:
-        """Return the best rows, best first: of equals the newest, then the one of the lowest id."""
-        weights = {name: getattr(self._config, f"weight_{name}") for name in parts}
-        scores = np.zeros(len(rows))
-        for name, part in parts.items():
-            scores += weights[name] * part
-        scores /= sum(weights.values())
-        best = np.arange(len(rows))
-        if limit < len(rows):
-            best = np.flatnonzero(scores >= -np.partition(-scores, limit - 1)[limit - 1])
-        stamps, ids = columns["stamp_ns"][rows[best]], columns["event_id"][rows[best]]
-        best = best[np.lexsort((ids, -stamps, -scores[best]))][:limit]
-        return [
-            ScoredEvent(
-                int(columns["event_id"][rows[i]]),
-                float(scores[i]),
-                Cues(**{name: float(part[i]) for name, part in parts.items()}),
-            )
-            for i in best
-        ]
-
     def _with_neighbours(
         self,
         records: Records,
         columns: EventColumns,
         hits: list[ScoredEvent],
-        allowed: NDArray[np.bool_],
+        wanted: EventFilter,
     ) -> list[ScoredEvent]:
         """Give the neighbours of hits their share; those two steps away a share of a share.
 
@@ -201,12 +164,15 @@ class EventSearch:
         the first k are all that matter.
         """
         found = {hit.event_id: hit for hit in hits}
-        for hit in hits:
-            for event_id, steps in self._beside(records, hit.event_id):
+        beside = {hit: self._beside(records, hit.event_id) for hit in hits}
+        near_ids = sorted({event_id for some in beside.values() for event_id, _ in some})
+        near_rows = columns.rows_of(np.array(near_ids, np.int64))
+        allowed = columns["event_id"][matching(columns, wanted, among=near_rows)].tolist()
+        for hit, some in beside.items():
+            for event_id, steps in some:
                 score = hit.score * self._config.neighbour_share**steps
                 known = found.get(event_id)
-                is_allowed = allowed[columns.rows_of(np.array([event_id]))].any()
-                if is_allowed and (known is None or known.score < score):
+                if event_id in allowed and (known is None or known.score < score):
                     found[event_id] = ScoredEvent(event_id, score, Cues(), hit.event_id)
         rows = columns.rows_of(np.array(sorted(found), np.int64))
         stamps = dict(zip(sorted(found), columns["stamp_ns"][rows].tolist(), strict=True))
@@ -233,33 +199,25 @@ class EventSearch:
         ]
 
 
-def text_fit(chars: NDArray[np.int32]) -> Scores:
-    """Return how well texts of so many characters fit, when every word is in each: BM25 over that of none."""
-    return np.asarray((1 + K1 * (1 - B)) / (1 + K1 * (1 - B + B * chars / MEAN_CHARS)))
+def _parts(among: Among) -> Iterator[Among]:
+    """Yield rows, or a span of them, so many at once, the last ones first."""
+    first, end = (among.start, among.stop) if isinstance(among, slice) else (0, len(among))
+    for start in reversed(range(first, end, BLOCK)):
+        part = slice(start, min(start + BLOCK, end))
+        yield part if isinstance(among, slice) else among[part]
 
 
-def time_fit(stamps_ns: NDArray[np.int64], end_ns: int) -> Scores:
-    """Return how near to the end of a span what ended at these stamps is."""
-    return np.asarray(1 / (1 + np.maximum(end_ns - stamps_ns, 0) / DAY_NS))
-
-
-def _with_words(
-    records: Records, columns: EventColumns, is_match: NDArray[np.bool_], text: str
-) -> NDArray[np.bool_]:
-    """Tell which of the rows that match have every word."""
-    has_words = np.zeros(len(columns), bool)
-    if is_match.any():
-        first, last = int(is_match.argmax()), len(is_match) - 1 - int(is_match[::-1].argmax())
-        first_id, last_id = columns["event_id"][[first, last]].tolist()
-        found = events_with_words(
-            records, re.findall(r"[^\W_]+", text), first_id=first_id, last_id=last_id
-        )
-        has_words[columns.rows_of(found)] = True
-    return has_words & is_match
+def _hits(columns: EventColumns, ranking: Ranking) -> list[ScoredEvent]:
+    names, parts = list(ranking.parts), np.array(list(ranking.parts.values())).T
+    ids = columns["event_id"][ranking.rows].tolist()
+    return [
+        ScoredEvent(event_id, score, Cues(**dict(zip(names, row, strict=True))))
+        for event_id, score, row in zip(ids, ranking.scores.tolist(), parts.tolist(), strict=True)
+    ]
 
 
 def _similar(
-    columns: EventColumns, is_match: NDArray[np.bool_], embedding: ArrayLike, *, is_exact: bool
+    columns: EventColumns, rows: Rows, embedding: ArrayLike, *, is_exact: bool
 ) -> tuple[Rows, Scores]:
     """Return those of the rows that match which may be most like an embedding, and how much each is."""
     from robomem.episodic.similarity import cosines, most_alike
@@ -272,7 +230,6 @@ def _similar(
         return np.empty(0, np.int64), np.empty(0)
     if len(vector) != columns.dim:
         raise QueryError(f"the events' embeddings have {columns.dim} numbers, this {len(vector)}")
-    rows = np.flatnonzero(is_match & (columns["inverse_norm"] > 0))
     if not is_exact:
         rows = most_alike(columns, rows, vector)
     return rows, (1 + cosines(columns, rows, vector)) / 2

@@ -7,15 +7,21 @@ from rounding algorithms", 2002), and 384 of them are compared in four nanosecon
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
 
 from robomem.jit import jit
 from robomem.store.embeddings import inverse_norms, query_codes, sketches
-from robomem.store.event_columns import EventColumns, Rows
+from robomem.store.event_columns import EventColumns
+from robomem.store.event_words import Rows
 
 MOST = 1 << 16  # so many events are compared exactly; of more those whose signs are most alike
+LINE = 64  # bytes that are fetched at once
+AHEAD = 8  # rows are all over memory: the fetching of one is begun while so many before it are multiplied
 
 
 def most_alike(columns: EventColumns, rows: Rows, vector: NDArray[np.float32]) -> Rows:
@@ -27,9 +33,10 @@ def most_alike(columns: EventColumns, rows: Rows, vector: NDArray[np.float32]) -
     counts = np.zeros(64 * len(sketch) + 1, np.int64)
     _count_apart(columns["sketch"], rows, sketch, apart, counts)
     limit = int(np.searchsorted(np.cumsum(counts), MOST))
-    nearer, as_near = rows[apart < limit], rows[apart == limit]
-    newest = as_near[len(as_near) - (MOST - len(nearer)) :]
-    return np.sort(np.concatenate([nearer, newest]))
+    is_near = apart < limit
+    as_near = np.flatnonzero(apart == limit)
+    is_near[as_near[len(as_near) - (MOST - np.count_nonzero(is_near)) :]] = True  # the newest
+    return rows[is_near]
 
 
 def cosines(columns: EventColumns, rows: Rows, vector: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -57,6 +64,25 @@ def _ones(_: Any, word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _prefetch(_: Any, codes: Any, row: Any, column: Any) -> Any:
+    """Begin to fetch a number of an array into the cache, and what is beside it."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = make_array(signature.args[0])(context, builder, args[0])
+        at = cgutils.get_item_pointer(
+            context, builder, signature.args[0], array, [*args[1:]], wraparound=False
+        )
+        at = builder.bitcast(at, ir.IntType(8).as_pointer())
+        flags = [ir.IntType(32)(flag) for flag in (0, 3, 1)]  # read, keep, data
+        kind = ir.FunctionType(ir.VoidType(), [at.type, *(flag.type for flag in flags)])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [at.type], kind)
+        builder.call(fetch, [at, *flags])
+        return context.get_dummy_value()
+
+    return types.void(codes, types.intp, types.intp), generate
+
+
 @jit
 def _count_apart(
     sketches: NDArray[np.uint64],
@@ -78,6 +104,9 @@ def _multiply(
     codes: NDArray[np.int8], rows: Rows, query: NDArray[np.int16], products: NDArray[np.int32]
 ) -> None:
     for i in range(len(rows)):
+        if i + AHEAD < len(rows):
+            for k in range(0, len(query), LINE):
+                _prefetch(codes, rows[i + AHEAD], k)
         total = np.int32(0)
         row = rows[i]
         for k in range(len(query)):

@@ -1,6 +1,7 @@
 """The events as columns, for what looks at many of them at once: a row an event, in the order of their ids."""
 
 import json
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -8,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.store.embeddings import Codes, inverse_norms, sketches
+from robomem.store.event_words import EventWords, Rows
 from robomem.store.records import Records
+from robomem.store.stems import Stemmer
 from robomem.types import EventKind
 
-Rows = NDArray[np.int64]
 Columns = dict[str, NDArray[Any]]
 Record = tuple[Any, ...]
 NONE = -1  # no label, no room, no keyframe
@@ -19,7 +21,7 @@ KINDS = tuple(EventKind)
 CODE_OF_KIND = {str(kind): code for code, kind in enumerate(KINDS)}
 NAMED = ("source", "label", "room")
 AXES = ("x_map", "y_map", "z_map")
-# `p_kf` is in the event's keyframe, NaN where it has no place; `inverse_norm` is 0 where it has no embedding.
+# `text_crc` tells whether a text is another one; `p_kf` is in the event's keyframe, NaN where it has no place; `inverse_norm` is 0 where it has no embedding.
 DTYPES: dict[str, np.dtype[Any]] = {
     "event_id": np.dtype("<i8"),
     "stamp_ns": np.dtype("<i8"),
@@ -29,6 +31,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "label": np.dtype("<i4"),
     "room": np.dtype("<i4"),
     "chars": np.dtype("<i4"),
+    "text_crc": np.dtype("<u4"),
     "keyframe_id": np.dtype("<i8"),
     "p_kf": np.dtype(("<f4", 3)),
     "x_map": np.dtype("<f4"),
@@ -37,8 +40,9 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "inverse_norm": np.dtype("<f4"),
     "is_gone": np.dtype("?"),
 }
-FACTS = """SELECT event.event_id, stamp_ns, until_ns, kind, source, label, room, length(text), keyframe_id, p_kf,
+FACTS = """SELECT event.event_id, stamp_ns, until_ns, kind, source, label, room, text, keyframe_id, p_kf,
     vector FROM event LEFT JOIN embedding ON embedding.event_id = event.event_id"""
+TEXT = 7  # where it is in these
 POSES = "SELECT keyframe_id, T_map_kf FROM keyframe WHERE keyframe_id IN (SELECT value FROM json_each(?))"
 Zones = tuple[NDArray[np.int64], NDArray[np.int64]]
 ZONE = 4096
@@ -51,23 +55,28 @@ class EventColumns:
     """Columns of all events, and what those mean, that grow as events are logged.
 
     `columns["stamp_ns"]` is (N,); see `DTYPES`, and `sketch`, (N, W) uint64. The codes of their embeddings, (N, dim)
-    int8, are in two arrays: `loaded_codes`, which may be mapped from a file, and then `new_codes`.
+    int8, are in two arrays: `loaded_codes`, which may be mapped from a file, and then `new_codes`. `words` tells
+    which rows have which words.
     """
 
-    def __init__(self, arrays: Columns, names: dict[str, list[str]], codes: Codes) -> None:
+    def __init__(
+        self, arrays: Columns, names: dict[str, list[str]], codes: Codes, words: EventWords
+    ) -> None:
         self._arrays = arrays
         self._count = len(arrays["event_id"])
         self._code_of = {name: {v: i for i, v in enumerate(names[name])} for name in NAMED}
         self.loaded_codes = codes
+        self.words = words
         self._new_codes: Codes = np.empty((0, codes.shape[1]), np.int8)
         self._known_zones: Zones | None = None
 
     @classmethod
-    def empty(cls, dim: int) -> "EventColumns":
+    def empty(cls, dim: int, stemmer: Stemmer) -> "EventColumns":
         """Return the columns of no events, whose embeddings will have `dim` numbers."""
         arrays = {name: np.empty(0, dtype) for name, dtype in DTYPES.items()}
         arrays["sketch"] = np.empty((0, -(-dim // 64)), np.uint64)
-        return cls(arrays, {name: [] for name in NAMED}, np.empty((0, dim), np.int8))
+        names: dict[str, list[str]] = {name: [] for name in NAMED}
+        return cls(arrays, names, np.empty((0, dim), np.int8), EventWords(stemmer))
 
     def __len__(self) -> int:
         return self._count
@@ -138,7 +147,9 @@ class EventColumns:
         if until_ns is not None:
             is_near &= firsts_ns <= until_ns
         zones = np.flatnonzero(is_near).tolist()
-        return slice(ZONE * zones[0], ZONE * (zones[-1] + 1)) if zones else slice(0, 0)
+        if not zones:
+            return slice(0, 0)
+        return slice(ZONE * zones[0], min(ZONE * (zones[-1] + 1), self._count))
 
     def codes_of(self, rows: Rows) -> Codes:
         """Return the codes (N, dim) of rows; zeros of those without an embedding."""
@@ -151,8 +162,10 @@ class EventColumns:
 
     def read_new(self, records: Records) -> None:
         """Add the events that were logged since."""
+        self._reserve(self._count + records.counter("event") - self.last_id)
         while block := records.read(NEW, self.last_id):
             columns, codes = self._decode(records, block)
+            self.words.append(self._count, [row[TEXT] for row in block])
             self._append(columns, codes)
 
     def read_again(self, records: Records, event_ids: Sequence[int]) -> None:
@@ -165,6 +178,8 @@ class EventColumns:
         if block := records.read(AGAIN, json.dumps(ids[ids <= self.last_id].tolist())):
             columns, _ = self._decode(records, block)
             rows = self.rows_of(columns["event_id"])
+            for i in np.flatnonzero(columns["text_crc"] != self["text_crc"][rows]):
+                self.words.reword(int(rows[i]), block[i][TEXT])
             for name in DTYPES:
                 self._arrays[name][rows] = columns[name]
 
@@ -174,6 +189,10 @@ class EventColumns:
         p_map = _p_map(records, self["keyframe_id"][rows], self["p_kf"][rows])
         for axis, column in zip(AXES, p_map.T, strict=True):
             self[axis][rows] = column
+
+    def newest_in(self, span: slice) -> int:
+        """Return a time by which everything in a span of rows has ended; something is in it."""
+        return int(self._zones()[1][span.start // ZONE : -(-span.stop // ZONE)].max())
 
     def kept(self) -> tuple[Columns, dict[str, list[str]], Rows]:
         """Return columns and names without what is gone, and the rows that are left."""
@@ -201,17 +220,23 @@ class EventColumns:
     def _append(self, columns: Columns, codes: Codes) -> None:
         self._known_zones = None
         count, total = self._count, self._count + len(codes)
+        self._reserve(total)
         for name, column in columns.items():
-            self._arrays[name] = _grown(self._arrays[name], count, total)
             self._arrays[name][count:total] = column
         loaded = len(self.loaded_codes)
-        self._new_codes = _grown(self._new_codes, count - loaded, total - loaded)
         self._new_codes[count - loaded : total - loaded] = codes
         self._count = total
 
+    def _reserve(self, total: int) -> None:
+        """Make room for so many rows."""
+        for name, array in self._arrays.items():
+            self._arrays[name] = _grown(array, self._count, total)
+        loaded = len(self.loaded_codes)
+        self._new_codes = _grown(self._new_codes, self._count - loaded, total - loaded)
+
     def _decode(self, records: Records, block: Sequence[Record]) -> tuple[Columns, Codes]:
         fields = zip(*block, strict=True)
-        ids, stamps, untils, kinds, *named, chars, keyframe_ids, places, vectors = fields
+        ids, stamps, untils, kinds, *named, texts, keyframe_ids, places, vectors = fields
         codes, has_vector = _joined(vectors, np.dtype((np.int8, self.dim)), 0)
         p_kf, _ = _joined(places, np.dtype(("<f8", 3)), np.nan)
         keyframe_id = np.array([NONE if k is None else k for k in keyframe_ids], np.int64)
@@ -222,7 +247,8 @@ class EventColumns:
             "stamp_ns": np.array(stamps, np.int64),
             "until_ns": np.array(untils, np.int64),
             "kind": np.array([CODE_OF_KIND[kind] for kind in kinds], np.int8),
-            "chars": np.array(chars, np.int32),
+            "chars": np.array(list(map(len, texts)), np.int32),
+            "text_crc": np.array([zlib.crc32(text.encode()) for text in texts], np.uint32),
             "keyframe_id": keyframe_id,
             "p_kf": p_kf.astype(np.float32),
             "inverse_norm": inverse_norm,

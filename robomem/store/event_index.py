@@ -1,8 +1,8 @@
 """The columns of the events, kept current, and in a file so that a memory opens at once.
 
 The rows of the records are the truth: where the file is absent, damaged, or not of these records, the columns
-are read from them. `events.idx` is a line of JSON, the columns one after the other, and the codes of the
-embeddings, which are mapped and not read. Its checksum is in the records, written after it: a file that is
+are read from them. `events.idx` is a line of JSON, the columns one after the other, the rows of every word,
+and the codes of the embeddings, which are mapped and not read. Its checksum is in the records, written after it: a file that is
 newer than its records (a power cut took their end) is none of theirs.
 """
 
@@ -19,12 +19,15 @@ from robomem.store.access import Access
 from robomem.store.embeddings import Codes
 from robomem.store.event_columns import DTYPES, KINDS, Columns, EventColumns
 from robomem.store.event_queries import changed
+from robomem.store.event_words import EventWords, Segment
 from robomem.store.folder import atomic_file
 from robomem.store.records import EVENT_INDEX, Records
+from robomem.store.stems import Stemmer
 
 MIN_NEW = 10_000  # fewer new events are read from the records as fast
 NEW_SHARE = 4  # while a memory is open: one in so many, so that what is written stays in proportion
 BLOCK = 1 << 16
+Layout = dict[str, tuple[int, np.dtype[Any]]]
 INVALID = ValueError, KeyError, TypeError, OSError  # what reading a damaged file raises
 
 
@@ -35,6 +38,7 @@ class EventIndex:
         self._access = access
         self._path = folder / EVENT_INDEX
         self._columns: EventColumns | None = None
+        self._stemmer = Stemmer()
         self._change = 0
         access.on_rollback(self._drop)
 
@@ -45,7 +49,7 @@ class EventIndex:
         if columns is None or self._change < records.counter("change_written"):
             columns, self._change = self._load(records)
         if columns is None or columns.dim != dim:
-            columns, self._change = EventColumns.empty(dim), change
+            columns, self._change = EventColumns.empty(dim, self._stemmer), change
         columns.read_new(records)
         if self._change != change:
             columns.read_again(records, changed(records, "event", since=self._change))
@@ -77,17 +81,21 @@ class EventIndex:
 
     def _write(self, columns: EventColumns) -> int:
         kept, names, rows = columns.kept()
+        stems, words = columns.words.kept(rows, count=len(columns))
         header = {
             "count": len(rows),
             "dim": columns.dim,
             "change": self._change,
             "kinds": KINDS,
             "names": names,
+            "stems": stems,
+            "words": len(words),
         }
         with atomic_file(self._path) as handle:
             checksum = _write_line(handle, header)
-            for name in (*DTYPES, "sketch"):
-                data = np.ascontiguousarray(kept[name]).data.cast("B") if kept[name].size else b""
+            columns_kept = (kept[name] for name in (*DTYPES, "sketch"))
+            for array in (*columns_kept, words.starts, words.rows):
+                data = np.ascontiguousarray(array).data.cast("B") if array.size else b""
                 handle.write(data)
                 checksum = zlib.crc32(data, checksum)
             for first in range(0, len(rows), BLOCK):
@@ -101,12 +109,21 @@ class EventIndex:
                 line = handle.readline()
                 header = json.loads(line)
                 count, dim = int(header["count"]), int(header["dim"])
-                arrays, checksum = _read_arrays(handle, count, dim, zlib.crc32(line))
+                layout = _layout(header)
+                _check_size(handle, layout, codes=count * dim)
+                arrays, checksum = _read_arrays(handle, layout, zlib.crc32(line))
                 is_known = tuple(header["kinds"]) == KINDS  # kinds are kept by their numbers
                 if not is_known or _token(checksum, count) != records.counter("event_index"):
                     return None, 0
                 codes = _map_codes(handle, count, dim)
-                return EventColumns(arrays, header["names"], codes), int(header["change"])
+                stems = header["stems"]
+                words = Segment(
+                    np.arange(len(stems), dtype=np.int32), arrays.pop("starts"), arrays.pop("rows")
+                )
+                columns = EventColumns(
+                    arrays, header["names"], codes, EventWords(self._stemmer, stems, words)
+                )
+                return columns, int(header["change"])
         except INVALID:
             return None, 0
 
@@ -117,10 +134,26 @@ def _write_line(handle: Any, header: dict[str, object]) -> int:
     return zlib.crc32(line)
 
 
-def _read_arrays(handle: IO[bytes], count: int, dim: int, checksum: int) -> tuple[Columns, int]:
+def _layout(header: dict[str, Any]) -> Layout:
+    """Return what is in a file after its header, but for the codes: how many of what, by name."""
+    count, dim = int(header["count"]), int(header["dim"])
     dtypes = DTYPES | {"sketch": np.dtype((np.uint64, -(-dim // 64)))}
+    return {name: (count, dtype) for name, dtype in dtypes.items()} | {
+        "starts": (len(header["stems"]) + 1, np.dtype("<i8")),
+        "rows": (int(header["words"]), np.dtype("<i4")),
+    }
+
+
+def _check_size(handle: IO[bytes], layout: Layout, *, codes: int) -> None:
+    needed = sum(count * dtype.itemsize for count, dtype in layout.values()) + codes
+    has = os.fstat(handle.fileno()).st_size - handle.tell()
+    if has != needed:
+        raise ValueError(f"the file has {has} bytes after its header, not {needed}")
+
+
+def _read_arrays(handle: IO[bytes], layout: Layout, checksum: int) -> tuple[Columns, int]:
     arrays: Columns = {}
-    for name, dtype in dtypes.items():
+    for name, (count, dtype) in layout.items():
         array: NDArray[Any] = np.empty((count, *dtype.shape), dtype.base)
         data = array.reshape(-1).view(np.uint8).data
         if handle.readinto(data) != len(data):  # type: ignore[attr-defined]
@@ -131,12 +164,9 @@ def _read_arrays(handle: IO[bytes], count: int, dim: int, checksum: int) -> tupl
 
 
 def _map_codes(handle: IO[bytes], count: int, dim: int) -> Codes:
-    offset, size = handle.tell(), os.fstat(handle.fileno()).st_size
-    if size - offset != count * dim:
-        raise ValueError("the file ends within the codes")
     if not count * dim:
         return np.empty((count, dim), np.int8)
-    return np.memmap(handle, np.int8, "r", offset, (count, dim))
+    return np.memmap(handle, np.int8, "r", handle.tell(), (count, dim))
 
 
 def _token(checksum: int, count: int) -> int:

@@ -1,34 +1,8 @@
-"""What is asked of the events in SQL: their words, neighbours and labels, and which of them changed."""
+"""What is asked of the events in SQL: their neighbours and labels, and which of them changed."""
 
-import sqlite3
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from robomem.store.records import Records
-
-
-def events_with_words(
-    records: Records, words: list[str], *, first_id: int, last_id: int
-) -> NDArray[np.int64]:
-    """Return the ids, in a range, of the events with every word (stemmed), rising; no word is in none.
-
-    The index knows no order of words: what it takes for two words, by letters it has not heard of, is in none.
-    """
-    match = " ".join('"' + word.replace('"', '""') + '"' for word in words)
-    sql = (
-        "SELECT group_concat(rowid) FROM event_text "
-        "WHERE event_text MATCH ? AND rowid BETWEEN ? AND ?"
-    )
-    try:
-        found = records.read(sql, match, first_id, last_id)[0][0] if match else None
-    except sqlite3.OperationalError as err:
-        if "phrase" not in str(err):
-            raise
-        found = None
-    # One text is read twenty times faster than as many rows.
-    return np.fromstring(found, np.int64, sep=",") if found else np.empty(0, np.int64)
 
 
 def events_beside(

@@ -1,4 +1,4 @@
-"""What SQLite keeps beside the events by itself: their words, findable; what changed; nothing of what was deleted.
+"""What SQLite keeps beside the events by itself: what changed; nothing of what was deleted.
 
 `event_change` and `keyframe_change` say which events were changed or deleted, and which keyframes moved, since
 `store.event_index` was written: `seq` is when, by the counter `change`.
@@ -13,8 +13,6 @@ EVENT_SCHEMA = (
     "CREATE INDEX IF NOT EXISTS event_by_entity ON event (entity_id, until_ns)",
     "CREATE INDEX IF NOT EXISTS event_by_source ON event (source, stamp_ns)",
     "CREATE INDEX IF NOT EXISTS event_by_label ON event (label) WHERE label IS NOT NULL",
-    """CREATE VIRTUAL TABLE IF NOT EXISTS event_text USING fts5
-    (text, content = 'event', content_rowid = 'event_id', tokenize = 'porter unicode61', detail = none)""",
     "INSERT OR IGNORE INTO counter VALUES ('change', 0)",
     "CREATE TABLE IF NOT EXISTS event_change (event_id INTEGER PRIMARY KEY, seq INTEGER)",
     "CREATE INDEX IF NOT EXISTS event_change_by_seq ON event_change (seq)",
@@ -23,16 +21,7 @@ EVENT_SCHEMA = (
     {_NOTE.format(of="event")} END""",
     f"""CREATE TRIGGER IF NOT EXISTS keyframe_moved AFTER UPDATE ON keyframe
     WHEN old.T_map_kf <> new.T_map_kf BEGIN {_NOTE.format(of="keyframe")} END""",
-    """CREATE TRIGGER IF NOT EXISTS event_born AFTER INSERT ON event BEGIN
-    INSERT INTO event_text (rowid, text) VALUES (new.event_id, new.text);
-    END""",
-    """CREATE TRIGGER IF NOT EXISTS event_reworded AFTER UPDATE ON event
-    WHEN old.text <> new.text BEGIN
-    INSERT INTO event_text (event_text, rowid, text) VALUES ('delete', old.event_id, old.text);
-    INSERT INTO event_text (rowid, text) VALUES (new.event_id, new.text);
-    END""",
     f"""CREATE TRIGGER IF NOT EXISTS event_gone AFTER DELETE ON event BEGIN
-    INSERT INTO event_text (event_text, rowid, text) VALUES ('delete', old.event_id, old.text);
     DELETE FROM embedding WHERE event_id = old.event_id;
     {_NOTE.format(of="event")} END""",
 )

@@ -28,7 +28,7 @@ from robomem.errors import (
 )
 
 FORMAT = "rmem"
-SCHEMA = 3
+SCHEMA = 4
 MANIFEST = "robomem.json"
 LOCK = "writer.lock"
 

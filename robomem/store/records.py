@@ -315,7 +315,6 @@ class Records:
     def erase_deleted(self) -> None:
         """Leave no bytes of deleted rows in any file; the images must be gone by now."""
         self._path.with_name(EVENT_INDEX).unlink(missing_ok=True)
-        self._db.execute("INSERT INTO event_text (event_text) VALUES ('optimize')")
         self.experience_index.compact()
         self._db.execute("VACUUM")
         self._db.execute("DELETE FROM doomed")
