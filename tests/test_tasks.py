@@ -18,6 +18,12 @@ SCRIPTED = {  # what is asked at the last moment, and small settings
     "RepeatBack-v0": {"back_steps": 3, "steps": 12},
 }
 WRONG = [
+    ("ShellReach-v0", {"cups": 6}),
+    ("ShellReach-v0", {"swaps": -1}),
+    ("ShellReach-v0", {"delay_steps": 1.0}),
+    ("DrawerSearch-v0", {"drawers": 1}),
+    ("DrawerSearch-v0", {"searched": 6}),  # nothing is hidden
+    ("DrawerSearch-v0", {"delay_steps": -1}),
     ("Ballet-v0", {"dancers": 1}),
     ("Ballet-v0", {"dancers": 2.5}),
     ("Ballet-v0", {"dances": 4}),  # fewer than dancers

@@ -4,6 +4,8 @@ task            what all of them share: the observation, the score, what `info` 
 script          tasks in which everything is shown, then asked: no action changes what is seen
                 ballet, cards, colours, shells
 t_maze, rooms   tasks in which one has to go and look
+table           tasks of a gripper over a table: cups, drawers
+gripper, raster how it moves, how it is drawn
 
 Gymnasium knows them once this module is imported, or after `register_tasks`:
 
@@ -24,6 +26,8 @@ TASKS = {
     "RepeatBack-v0": "cards:RepeatBack",
     "TMaze-v0": "t_maze:TMaze",
     "HiddenObject-v0": "rooms:HiddenObject",
+    "ShellReach-v0": "cups:ShellReach",
+    "DrawerSearch-v0": "drawers:DrawerSearch",
 }
 
 
