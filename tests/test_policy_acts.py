@@ -204,6 +204,38 @@ def test_guidance_exaggerates_what_the_context_says():
     assert not torch.allclose(plain.predict_action_chunk(observation(seed=0)), seen[0])
 
 
+@pytest.mark.parametrize("going_on", ["pull", "inpaint"])
+def test_a_new_chunk_is_led_on_from_the_old_one(going_on):
+    policy = make_policy(going_on=going_on, sampling_steps=8)
+    previous = 0.9 * torch.ones(3, 6, 2)
+
+    free = policy.predict_action_chunk(observation())
+    policy.reset(seed=0)
+    led = policy.predict_action_chunk(observation(), previous=previous, delay=2)
+
+    distance = [(chunk[:, :2] - previous[:, :2]).abs().mean() for chunk in (free, led)]
+    assert distance[1] < 0.7 * distance[0]
+
+
+@pytest.mark.parametrize(
+    "previous",
+    [
+        torch.zeros(2, 6, 2),
+        torch.zeros(3, 9, 2),
+        torch.zeros(3, 6, 1),
+        torch.full((3, 6, 2), torch.nan),
+    ],
+)
+def test_what_is_left_of_no_chunk_is_refused(previous):
+    with pytest.raises(DataError, match="left of a chunk"):
+        make_policy().predict_action_chunk(observation(), previous=previous)
+
+
+def test_a_delay_longer_than_what_is_left_is_refused():
+    with pytest.raises(ConfigError, match="overlap"):
+        make_policy().predict_action_chunk(observation(), previous=torch.zeros(3, 2, 2), delay=3)
+
+
 @pytest.mark.parametrize("memory", ["none", "hcam"])
 def test_a_policy_is_kept_in_a_folder(tmp_path, memory):
     policy = make_policy(memory=memory)

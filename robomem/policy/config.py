@@ -47,6 +47,10 @@ class PolicyConfig(BaseModel):
     """Estimates of the actions are held within ± this while sampling; actions are trained in [-1, 1]."""
     guidance_scale: float = Field(default=1.0, ge=0)
     """Of classifier-free guidance; 1 is none, and costs half as much."""
+    going_on: Literal["pull", "inpaint"] = "pull"
+    """How a new chunk is led on from the old one: by a gradient through the denoiser, or without one."""
+    max_pull: PositiveFloat = 10.0
+    """How hard the gradient may pull."""
     context_dropout: float = Field(default=0.1, ge=0, lt=1)
     """So often the context is left out in training: guidance needs it."""
     noise_draws: PositiveInt = 4

@@ -127,6 +127,25 @@ def chunks_of(batch: Batch, config: PolicyConfig, shape: Sequence[int]) -> tuple
     return chunks, batch[IS_PAD].reshape(chunks.shape[:2]).bool()
 
 
+def check_actions(previous: Tensor, batch_size: int, config: PolicyConfig) -> None:
+    """Check what is left of a chunk, (B, N, A), N at most the horizon.
+
+    Raises:
+        DataError: Its shape is another, or a number is not finite.
+    """
+    is_shaped = (
+        previous.ndim == 3
+        and len(previous) == batch_size
+        and previous.shape[1] <= config.horizon
+        and previous.shape[2] == config.action_size
+    )
+    if not is_shaped or not previous.isfinite().all():
+        raise DataError(
+            f"what is left of a chunk is ({batch_size}, up to {config.horizon}, {config.action_size}) "
+            f"finite numbers, got {tuple(previous.shape)}"
+        )
+
+
 def _read(batch: Batch, key: str, shape: tuple[int, ...]) -> Tensor:
     if key not in batch:
         raise DataError(f"the policy wants {key}, and is given {', '.join(sorted(batch))}")

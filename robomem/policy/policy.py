@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from robomem.policy.config import PolicyConfig
 from robomem.policy.diffusion.denoiser import Context, Denoiser
+from robomem.policy.diffusion.guidance import Inpaint, Pull
 from robomem.policy.diffusion.losses import Noising, masked_error
-from robomem.policy.diffusion.sampling import conditioned, sample
+from robomem.policy.diffusion.sampling import Guide, conditioned, sample
 from robomem.policy.encoder import Normaliser, ObservationEncoder
 from robomem.policy.memories.memory import Moments, State
 from robomem.policy.memories.registry import make_memory
@@ -27,13 +28,14 @@ from robomem.policy.observation import (
     Batch,
     Perceived,
     Recalled,
+    check_actions,
     chunks_of,
     perceived,
     reads_of,
     recalled_of,
 )
 from robomem.policy.pretrained import load_weights, read_config, save
-from robomem.policy.runtime.chunks import ActionChunks
+from robomem.policy.runtime.chunks import ActionChunks, prefix_weights
 from robomem.policy.schedules import noise_schedule, sampler_table
 
 
@@ -168,10 +170,26 @@ class DiffusionPolicy(nn.Module):
         return torch.stack([torch.as_tensor(action) for action in actions]).to(stamps_s.device)
 
     @torch.no_grad()
-    def predict_action_chunk(self, batch: Batch) -> Tensor:
-        """Take an observation of each of B robots in; return what each is to do from its stamp on, (B, H, A)."""
+    def predict_action_chunk(
+        self, batch: Batch, *, previous: Tensor | None = None, delay: int = 0
+    ) -> Tensor:
+        """Take an observation of each of B robots in; return what each is to do from its stamp on, (B, H, A).
+
+        Args:
+            batch: The observations.
+            previous: What the chunk that is being done says from that stamp on, (B, N, A): the new one goes on
+                from it (real-time chunking).
+            delay: So many actions of it will be done before the new chunk is there.
+
+        Raises:
+            DataError: A key is missing, a shape differs, or a number is not finite.
+            ConfigError: The delay is longer than what is left of the chunk.
+        """
+        if previous is not None:
+            check_actions(previous, len(batch.get(STATE, previous)), self.config)
+            prefix_weights(self.config.horizon, delay=delay, overlap=previous.shape[1])
         _, context, nothing = self._remember(batch)
-        return self._sample(context, nothing)
+        return self._sample(context, nothing, previous=previous, delay=delay)
 
     # ---- keep -------------------------------------------------------------------------------------
 
@@ -224,10 +242,28 @@ class DiffusionPolicy(nn.Module):
             nothing = self.denoiser.prepare(tokens, torch.zeros_like(mask))
         return observed.stamps_s, context, nothing
 
-    def _sample(self, context: Context, nothing: Context | None) -> Tensor:
+    def _sample(
+        self,
+        context: Context,
+        nothing: Context | None,
+        *,
+        previous: Tensor | None = None,
+        delay: int = 0,
+    ) -> Tensor:
         scale, clip = self.config.guidance_scale, self.config.clip
         denoise = conditioned(self.denoiser, context, nothing=nothing, scale=scale)
         shape = (len(context.pooled), self.config.horizon, self.config.action_size)
         noise = torch.randn(shape, generator=self.generator).to(context.pooled)
-        chunks = sample(denoise, self.table, noise)
+        guide = None if previous is None else self._guide(previous, noise, delay=delay)
+        chunks = sample(denoise, self.table, noise, guide=guide)
         return self.normaliser.denormalised(chunks if clip is None else chunks.clamp(-clip, clip))
+
+    def _guide(self, previous: Tensor, noise: Tensor, *, delay: int) -> Guide:
+        overlap = previous.shape[1]
+        known = torch.zeros_like(noise)
+        known[:, :overlap] = self.normaliser.actions(previous.to(noise))
+        weights = prefix_weights(self.config.horizon, delay=delay, overlap=overlap)
+        column = torch.as_tensor(weights[:, None]).to(noise)
+        if self.config.going_on == "inpaint":
+            return Inpaint(known, column, noise)
+        return Pull(known, column, self.config.max_pull)

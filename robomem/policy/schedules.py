@@ -139,6 +139,24 @@ def advance(
     return stepped
 
 
+def inpainted(
+    row: Any, x: ArrayOrTensor, *, known: ArrayOrTensor, noise: ArrayOrTensor, weights: Any
+) -> ArrayOrTensor:
+    """Return x with what is known of the data put in, with as much noise as x has at this row.
+
+    Guidance without derivatives: Janner et al., "Planning with diffusion", 2022, call it inpainting.
+
+    Args:
+        row: (COLUMNS,) of a table.
+        x: Chunks (..., H, A).
+        known: The data, of that shape.
+        noise: What sampling began with, of that shape.
+        weights: (H, 1), 1 where it is known for sure and 0 where nothing is.
+    """
+    put: ArrayOrTensor = weights * (row[ALPHA] * known + row[SIGMA] * noise) + (1 - weights) * x
+    return put
+
+
 def _check(schedule: NoiseSchedule, sampler: str, prediction: str, steps: int) -> None:
     if sampler not in ("ddim", "dpm", "euler"):
         raise ConfigError(f"a sampler is ddim, dpm or euler, got {sampler!r}")

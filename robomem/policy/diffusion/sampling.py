@@ -13,7 +13,7 @@ from robomem.policy.schedules import TIME, advance, estimate
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """Return the prediction for chunks (B, H, A) at times (B,)."""
 Guide = Callable[[Sequence[float], Tensor, Denoise], tuple[Tensor, Tensor]]
-"""Return the prediction, and x_0, for chunks at a row of the table, guided to somewhere."""
+"""Return chunks at a row of the table, moved perhaps, and the prediction for them, led to somewhere perhaps."""
 
 
 def sample(
@@ -30,15 +30,15 @@ def sample(
     guide = guide or plain
     x, last_x0 = noise, torch.zeros_like(noise)
     for row in table.tolist():
-        predicted, x0 = guide(row, x, denoise)
+        x, predicted = guide(row, x, denoise)
+        x0 = estimate(row, x, predicted)
         x, last_x0 = advance(row, x, predicted, x0, last_x0), x0
     return x
 
 
 def plain(row: Sequence[float], x: Tensor, denoise: Denoise) -> tuple[Tensor, Tensor]:
-    """Return what the network predicts, and the x_0 that this stands for."""
-    predicted = denoise(x, x.new_full((len(x),), row[TIME]))
-    return predicted, estimate(row, x, predicted)
+    """Return the chunks as they are, and what the network predicts for them."""
+    return x, denoise(x, x.new_full((len(x),), row[TIME]))
 
 
 def conditioned(

@@ -82,3 +82,27 @@ class ActionChunks:
         if not share or not len(old):
             return chunk
         return np.concatenate([share * old + (1 - share) * chunk[: len(old)], chunk[len(old) :]])
+
+
+def prefix_weights(horizon: int, *, delay: int, overlap: int) -> NDArray[np.float64]:
+    """Return how much a new chunk is to go on as the old one would have, action by action, (horizon,).
+
+    Black et al., "Real-time execution of action chunking flow policies", 2025, Equation (5).
+
+    Args:
+        horizon: H, actions in a chunk.
+        delay: d, so many will have been done before the new chunk is there: all of them count 1.
+        overlap: H - s, so many the old chunk still has; from the delay to there the weight falls to 0.
+
+    Raises:
+        ConfigError: Not 0 <= delay <= overlap <= horizon.
+    """
+    if not 0 <= delay <= overlap <= horizon:
+        raise ConfigError(
+            f"the delay is within the overlap, and that within the {horizon} actions of a chunk: "
+            f"got {delay} and {overlap}"
+        )
+    index = np.arange(horizon)
+    left = (overlap - index) / (overlap - delay + 1)
+    fading = left * np.expm1(left) / np.expm1(1.0)
+    return np.where(index < delay, 1.0, np.where(index < overlap, fading, 0.0))
