@@ -4,11 +4,13 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from robomem.errors import ConfigError
+from robomem.policy.memories.ffm import FFM, FFMSettings
 from robomem.policy.memories.frame_stack import FrameStack, FrameStackSettings
 from robomem.policy.memories.gru import GRU, GRUSettings
 from robomem.policy.memories.hcam import HCAM, HCAMSettings
 from robomem.policy.memories.memory import PolicyMemory
 from robomem.policy.memories.no_memory import NoMemory, NoMemorySettings
+from robomem.policy.memories.token_bank import TokenBank, TokenBankSettings
 from robomem.policy.memories.transformer import Transformer, TransformerSettings
 
 _KINDS: dict[str, tuple[Any, Any]] = {
@@ -17,6 +19,8 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     "gru": (GRU, GRUSettings),
     "transformer": (Transformer, TransformerSettings),
     "hcam": (HCAM, HCAMSettings),
+    "ffm": (FFM, FFMSettings),
+    "token-bank": (TokenBank, TokenBankSettings),
 }
 
 MEMORIES = tuple(_KINDS)
