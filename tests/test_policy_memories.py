@@ -15,6 +15,7 @@ TINY = {
     "hcam": {"size": 16, "heads": 2, "chunk": 4, "chunks": 3, "top_k": 2, "hops": 2},
     "ffm": {"size": 16, "traces": 6, "contexts": 3},
     "token-bank": {"size": 16, "heads": 2, "slots": 5, "cognitive": 2},
+    "place-wise": {"size": 16, "heads": 2, "places": 5, "queue": 3, "top_k": 2, "hops": 2},
 }
 D, OUT = 6, 5
 every_memory = pytest.mark.parametrize("name", MEMORIES)

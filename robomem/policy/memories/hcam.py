@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robomem.policy.memories.attentive import Attended, AttentiveMemory
-from robomem.policy.memories.chunk_attention import ChunkReader
-from robomem.policy.memories.layers import at_reads, counts, output_head, parted, zeros
+from robomem.policy.memories.group_attention import EqualGroups, GroupReader
+from robomem.policy.memories.layers import at_reads, counts, output_head, zeros
 from robomem.policy.memories.memory import Moments, State
 from robomem.policy.memories.window import Entries, WindowBlock
 
@@ -53,7 +53,7 @@ class HCAM(AttentiveMemory):
         size, heads = self.settings.size, self.settings.heads
         self.embed = nn.Linear(input_size, size)
         self.near = WindowBlock(size, heads, self.settings.chunk)
-        self.reader = ChunkReader(size, heads, top_k=self.settings.top_k, hops=self.settings.hops)
+        self.reader = GroupReader(size, heads, top_k=self.settings.top_k, hops=self.settings.hops)
         self.head = output_head(size, output_size)
 
     def init_state(self, batch_size: int) -> State:
@@ -81,7 +81,8 @@ class HCAM(AttentiveMemory):
         ring = Entries(
             *(torch.where(here[..., None], *part) for part in zip(entry, held, strict=True))
         )
-        rows = self.reader(rows, stamps_s, self._chunks(ring), self._full(state["written"])).rows
+        full = self._full(state["written"])
+        rows = self.reader(rows, stamps_s, ring, full, EqualGroups(self.settings.chunk)).rows
         return self.head(rows[:, 0]), _state(ring, near, state["written"] + 1)
 
     def attend(self, moments: Moments, state: State | None = None, *, reads: Tensor) -> Attended:
@@ -102,7 +103,7 @@ class HCAM(AttentiveMemory):
         laid = Entries(*(timeline.lay(*part) for part in zip(ring, entries, strict=True)))
         asked = at_reads(rows, reads), at_reads(stamps_s, reads)
         visible = timeline.visible(reads, chunks=self.settings.chunks)
-        recollection = self.reader(*asked, self._chunks(laid), visible)
+        recollection = self.reader(*asked, laid, visible, EqualGroups(self.settings.chunk))
         ring = Entries(*(timeline.fold(part, self._ring) for part in laid))
         after = _state(ring, near.newest(self.settings.chunk), timeline.end)
         weights = timeline.at_moments(recollection.weights)
@@ -113,20 +114,17 @@ class HCAM(AttentiveMemory):
         """Moments that the ring has slots for."""
         return (self.settings.chunks + 1) * self.settings.chunk
 
-    def _chunks(self, entries: Entries) -> Entries:
-        """Cut entries (B, G S, C) into chunks, (B, G, S, C)."""
-        return Entries(*(parted(part, 1, -1, self.settings.chunk) for part in entries))
-
     def _lived(self, written: Tensor) -> Tensor:
         """Say which of the S entries of the window were lived, the present one among them: (B, S)."""
         index = torch.arange(self.settings.chunk, device=written.device)
         return index >= self.settings.chunk - 1 - written[:, None]
 
     def _full(self, written: Tensor) -> Tensor:
-        """Say which chunks of the ring are full while moment number `written` (B,) is: (B, 1, M + 1)."""
-        current, ring = written // self.settings.chunk, self.settings.chunks + 1
-        age = (current[:, None] - torch.arange(ring, device=written.device)) % ring
-        return ((age > 0) & (age <= current[:, None]))[:, None]
+        """Say which slots are of full chunks while moment number `written` (B,) is lived: (B, 1, N)."""
+        current = (written // self.settings.chunk)[:, None]
+        slots = torch.arange(self._ring, device=written.device)
+        age = (current - slots // self.settings.chunk) % (self.settings.chunks + 1)
+        return ((age > 0) & (age <= current))[:, None]
 
 
 class _Timeline:
@@ -165,16 +163,16 @@ class _Timeline:
         return at_reads(laid, (number - self._origin[:, None]).clamp(min=0))
 
     def visible(self, reads: Tensor, *, chunks: int) -> Tensor:
-        """Say which chunks a moment reads, of the `chunks` full ones before its own: (B, R, G)."""
-        laid = torch.arange(self._length // self._chunk, device=reads.device)
+        """Say what a moment reads, the `chunks` full ones before its own: (B, R, G S)."""
+        laid = torch.arange(self._length, device=reads.device) // self._chunk
         chunk = (self._first[:, None] + laid)[:, None]
         current = (self._number.gather(1, reads) // self._chunk)[..., None]
         return (chunk >= 0) & (chunk < current) & (chunk >= current - chunks)
 
     def at_moments(self, weights: Tensor) -> Tensor:
-        """Pick the weights (B, H, R, G, S) of the sequence's own moments: (B, H, R, T)."""
+        """Pick the weights (B, H, R, G S) of the sequence's own moments: (B, H, R, T)."""
         index = self._index[:, None, None].expand(*weights.shape[:3], -1)
-        return weights.flatten(-2).gather(-1, index)
+        return weights.gather(-1, index)
 
 
 def _near(state: State) -> Entries:

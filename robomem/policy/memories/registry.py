@@ -10,6 +10,7 @@ from robomem.policy.memories.gru import GRU, GRUSettings
 from robomem.policy.memories.hcam import HCAM, HCAMSettings
 from robomem.policy.memories.memory import PolicyMemory
 from robomem.policy.memories.no_memory import NoMemory, NoMemorySettings
+from robomem.policy.memories.place_wise import PlaceWise, PlaceWiseSettings
 from robomem.policy.memories.token_bank import TokenBank, TokenBankSettings
 from robomem.policy.memories.transformer import Transformer, TransformerSettings
 
@@ -21,6 +22,7 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     "hcam": (HCAM, HCAMSettings),
     "ffm": (FFM, FFMSettings),
     "token-bank": (TokenBank, TokenBankSettings),
+    "place-wise": (PlaceWise, PlaceWiseSettings),
 }
 
 MEMORIES = tuple(_KINDS)
