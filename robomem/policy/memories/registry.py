@@ -4,6 +4,10 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from robomem.errors import ConfigError
+from robomem.policy.memories.compressed_window import (
+    CompressedWindow,
+    CompressedWindowSettings,
+)
 from robomem.policy.memories.ffm import FFM, FFMSettings
 from robomem.policy.memories.frame_stack import FrameStack, FrameStackSettings
 from robomem.policy.memories.gru import GRU, GRUSettings
@@ -23,6 +27,7 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     "ffm": (FFM, FFMSettings),
     "token-bank": (TokenBank, TokenBankSettings),
     "place-wise": (PlaceWise, PlaceWiseSettings),
+    "compressed-window": (CompressedWindow, CompressedWindowSettings),
 }
 
 MEMORIES = tuple(_KINDS)
