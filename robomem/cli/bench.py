@@ -15,6 +15,8 @@ from robomem.eval.plan import QUICK, Settings
 from robomem.eval.tables import markdown, notes, tables
 from robomem.replay import Progress
 
+TRAINING = "recall-tasks"
+
 
 def run(args: Namespace) -> int:
     """Run the bench of that name; without one list what there is."""
@@ -53,7 +55,12 @@ def _measured(bench: Bench, args: Namespace) -> Outcome:
         frames=args.frames,
         data=None if args.data is None else Path(args.data),
         pictures=None if args.pictures is None else Path(args.pictures),
+        cells=None if args.cells is None else Path(args.cells),
+        only=tuple(args.only),
+        minutes=args.minutes,
     )
+    if args.name != TRAINING and (args.cells or args.only or args.minutes is not None):
+        raise ConfigError(f"--cells, --only and --minutes are of bench {TRAINING}")
     if args.quiet:
         return bench(options)
     line = ProgressLine(sys.stderr)

@@ -11,6 +11,7 @@ from robomem import __version__
 BENCHES = {
     "mapping": "this map, OctoMap and Open3D's on the same scans: speed, queries, bytes",
     "memory": "questions about lives of a day and a month, with baselines, against the truth",
+    "recall-tasks": "tasks that need a memory, learned with each memory: scores, sizes, speed",
     "spatial": "correction, loops, rooms, routes, views and motion against the simulator's truth",
 }
 KINDS = (  # as QueryKind
@@ -48,6 +49,11 @@ RULINGS = """\
 levels: own (the robot's sensors), known (people who were introduced), unknown, untrusted (the
 web, what models write). What the unknown say waits until the robot sees it, or people it knows
 say so too; what they said before is judged again when they are introduced."""
+TRAININGS = """\
+it leaves in DIR: model.safetensors, the weights; checkpoint.safetensors, what --resume goes on
+from; log.csv, each step. Ctrl-C leaves a checkpoint, too. It needs: pip install 'robomem[train,sim]'
+
+several GPUs: torchrun --nproc-per-node 4 -m robomem.cli train ... --device cuda"""
 MAX_HEIGHT_M = 1e6
 
 
@@ -97,6 +103,7 @@ def _build() -> argparse.ArgumentParser:
         _add_mcp,
         _add_doctor,
         _add_bench,
+        _add_train,
     ):
         command = add(commands.add_parser)
         command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -265,12 +272,79 @@ def _add_bench(add: _Add) -> argparse.ArgumentParser:
     parser.add_argument(
         "--pictures", metavar="DIR", help="spatial, memory: draw what there is to see into a folder"
     )
+    parser.add_argument(
+        "--cells",
+        metavar="DIR",
+        help="recall-tasks: keep each trained cell there, and train none that it has",
+    )
+    parser.add_argument(
+        "--only",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help='recall-tasks: only cells with that in their name, such as "ballet" or "/hcam/"',
+    )
+    parser.add_argument(
+        "--minutes", metavar="M", type=float, help="recall-tasks: CPU time of each cell (5)"
+    )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="another scene (0)")
     parser.add_argument(
         "--quick", action="store_true", help="less of everything, in a minute or two"
     )
     parser.add_argument("--markdown", action="store_true", help="print it for a document")
     return parser
+
+
+def _add_train(add: _Add) -> argparse.ArgumentParser:
+    does = "train a policy that remembers, by imitation of a task's expert"
+    parser = _command(add, "train", does, epilog=TRAININGS)
+    parser.add_argument("task", metavar="TASK", help="a gymnasium id, such as robomem/Ballet-v0")
+    parser.add_argument("--memory", metavar="NAME", default="hcam", help="what remembers (hcam)")
+    parser.add_argument("-o", "--out", metavar="DIR", required=True, help="where its files go")
+    for name, metavar, text in (
+        ("--set", "KEY=VALUE", "a setting of the task; again for more"),
+        ("--memory-set", "KEY=VALUE", "a setting of the memory"),
+        ("--learn", "KEY=VALUE", "a setting of the training, such as learning_rate=3e-4"),
+        ("--test", "KEY=VALUE[,...]", "score it at other settings of the task, too"),
+    ):
+        parser.add_argument(
+            name, metavar=metavar, type=_settings, action="append", default=[], help=text
+        )
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="another run (0)")
+    parser.add_argument("--steps", metavar="N", type=int, default=2000, help="batches (2000)")
+    parser.add_argument("--minutes", metavar="M", type=float, help="of CPU time, at most")
+    parser.add_argument("--batch", metavar="N", type=int, default=32, help="episodes a step (32)")
+    parser.add_argument("--episodes", metavar="N", type=int, default=256, help="to score it (256)")
+    parser.add_argument(
+        "--supervise-attention",
+        metavar="W",
+        type=float,
+        default=0.0,
+        help="weight of the loss of attention to what actions depend on (0)",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on where it was")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--bf16", action="store_true", help="compute in bfloat16")
+    parser.add_argument("--threads", metavar="N", type=int, help="of the CPU; else as torch likes")
+    parser.add_argument("--tensorboard", action="store_true", help="write for it, too")
+    return parser
+
+
+def _settings(text: str) -> dict[str, bool | int | float | str]:
+    """Read "key=value,key=value"; a value is true, false, a number or else text."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(name and sign for name, sign, _ in pairs):
+        raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
+    return {name: _value(value) for name, _, value in pairs}
+
+
+def _value(text: str) -> bool | int | float | str:
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            pass
+    return {"true": True, "false": False}.get(text, text)
 
 
 def _add_memory(parser: argparse.ArgumentParser) -> None:

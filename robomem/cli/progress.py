@@ -1,4 +1,4 @@
-"""How far a replay is: one line that rewrites itself on a terminal, else a line now and then."""
+"""How far a replay, a bench or a training is: one line that rewrites itself on a terminal, else a line now and then."""
 
 import time
 from collections.abc import Callable
@@ -21,14 +21,14 @@ class ProgressLine:
         self._start_s = self._written_s = clock()
         self._start_fraction: float | None = None  # what an earlier run did counts for no rate
 
-    def __call__(self, progress: Progress) -> None:
-        """Write where the replay is, when it is time again."""
+    def __call__(self, progress: Progress, *, note: str | None = None) -> None:
+        """Write how far it is, when it is time again; a note stands in for what was observed."""
         now_s = self._clock()
         if self._start_fraction is None and progress.items:
             self._start_fraction, self._start_s = progress.fraction, now_s
         if now_s - self._written_s >= self._period_s:
             self._written_s = now_s
-            self._write(self._words(progress, elapsed_s=now_s - self._start_s))
+            self._write(self._words(progress, note, elapsed_s=now_s - self._start_s))
 
     def finish(self) -> None:
         """Wipe the line."""
@@ -40,8 +40,8 @@ class ProgressLine:
         self._stream.write(f"\r{words}\x1b[K" if self._is_terminal else f"{words}\n")
         self._stream.flush()
 
-    def _words(self, progress: Progress, *, elapsed_s: float) -> str:
-        words = f"{progress.fraction:4.0%}  {progress.observed:,} observed"
+    def _words(self, progress: Progress, note: str | None, *, elapsed_s: float) -> str:
+        words = f"{progress.fraction:4.0%}  {note or f'{progress.observed:,} observed'}"
         if progress.rejected:
             words += f", {progress.rejected:,} rejected"
         done = progress.fraction - (self._start_fraction or 0.0)

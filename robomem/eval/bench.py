@@ -27,6 +27,9 @@ class Options:
         frames: How many scans go into a map.
         data: Recorded data that stands in for what is simulated, or is measured besides.
         pictures: A folder to draw pictures into.
+        cells: A folder for what is trained, so that none of it is trained twice.
+        only: Measure only what has one of these texts in its name.
+        minutes: CPU time that each training may take.
     """
 
     seed: int = 0
@@ -34,6 +37,9 @@ class Options:
     frames: int | None = None
     data: Path | None = None
     pictures: Path | None = None
+    cells: Path | None = None
+    only: tuple[str, ...] = ()
+    minutes: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

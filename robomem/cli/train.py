@@ -1,0 +1,142 @@
+"""`robomem train`: learn a policy that remembers, by imitation, and score it."""
+
+import sys
+from argparse import Namespace
+from collections import ChainMap
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robomem.cli.output import print_facts, print_json
+from robomem.cli.progress import ProgressLine
+from robomem.errors import MissingExtraError
+from robomem.replay import Progress
+
+if TYPE_CHECKING:
+    from robomem.policy.training.evaluation import Score
+    from robomem.policy.training.imitation import Imitation
+    from robomem.policy.training.runs import OnStep
+    from robomem.policy.training.settings import Setting, TrainingSettings
+    from robomem.policy.training.sharing import Share
+
+
+def run(args: Namespace) -> int:
+    """Train, score at the settings it learned with and at those of --test, tell."""
+    try:
+        from robomem.policy.training.sharing import set_threads, shared
+    except ImportError as err:
+        raise MissingExtraError(f"no training ({err}): pip install 'robomem[train,sim]'") from err
+    if args.threads is not None:
+        set_threads(args.threads)
+    settings = _settings(args)
+    with shared(args.device) as share:
+        trained = _trained(args, settings, share)
+        if share.is_first:
+            _tell(args, trained, _scores(args, trained))
+    return 0
+
+
+def _settings(args: Namespace) -> "TrainingSettings":
+    from robomem.policy.training.settings import settings_from
+
+    given = {
+        "task": args.task,
+        "task_settings": _joined(args.set),
+        "memory": args.memory,
+        "memory_settings": _joined(args.memory_set),
+        "seed": args.seed,
+        "steps": args.steps,
+        "minutes": args.minutes,
+        "batch": args.batch,
+        "attention_weight": args.supervise_attention,
+    }
+    return settings_from({**given, **_joined(args.learn)})
+
+
+def _trained(args: Namespace, settings: "TrainingSettings", share: "Share") -> "Imitation":
+    from robomem.policy.training.runs import train
+
+    line = None if args.quiet or not share.is_first else ProgressLine(sys.stderr)
+    try:
+        return train(
+            settings,
+            Path(args.out),
+            share=share,
+            resumes=args.resume,
+            with_bf16=args.bf16,
+            with_tensorboard=args.tensorboard,
+            on_step=None if line is None else _told_to(line),
+        )
+    finally:
+        if line is not None:
+            line.finish()
+
+
+def _told_to(line: ProgressLine) -> "OnStep":
+    """Return what writes each step on a line."""
+    from robomem.policy.training.runs import Told
+
+    def on_step(told: Told) -> None:
+        note = f"step {told.step:,}, loss {told.loss:.3g}, {told.agreement:.1%} as the expert"
+        line(Progress(told.fraction, items=told.step, observed=told.step, rejected=0), note=note)
+
+    return on_step
+
+
+def _scores(args: Namespace, trained: "Imitation") -> dict[str, "Score"]:
+    """Return the score at each setting of the task, by its words."""
+    from robomem.policy.training.evaluation import evaluate
+
+    settings = trained.settings
+    return {
+        _words(test) or "as trained": evaluate(
+            trained.agent,
+            settings.task,
+            {**settings.task_settings, **test},
+            episodes=args.episodes,
+            seed=settings.seed,
+        )
+        for test in ({}, *args.test)
+    }
+
+
+def _tell(args: Namespace, trained: "Imitation", scores: Mapping[str, "Score"]) -> None:
+    agent, done = trained.agent, trained.progressed
+    parameters, state_bytes = sum(p.numel() for p in agent.parameters()), agent.memory.state_bytes
+    if args.json:
+        print_json(
+            {
+                "settings": asdict(trained.settings),
+                "progressed": asdict(done),
+                "parameters": parameters,
+                "state_bytes": state_bytes,
+                "scores": {words: asdict(score) for words, score in scores.items()},
+            }
+        )
+        return
+    print_facts(
+        [
+            ("weights", str(Path(args.out) / "model.safetensors")),
+            ("steps", f"{done.step:,}, {done.cpu_s / 60:.1f} CPU minutes"),
+            ("parameters", f"{parameters:,}"),
+            ("state", f"{state_bytes:,} bytes"),
+            *((words, _score_words(score)) for words, score in scores.items()),
+        ]
+    )
+
+
+def _score_words(score: "Score") -> str:
+    return (
+        f"{score.mean:.3f} ± {score.error:.3f} in {score.episodes} episodes; "
+        f"oracle {score.oracle:.3f}, chance {score.chance:.3f}"
+    )
+
+
+def _words(settings: Mapping[str, "Setting"]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def _joined(given: list[dict[str, "Setting"]]) -> dict[str, "Setting"]:
+    """Return settings as one; of a name given twice the last counts."""
+    return dict(ChainMap(*reversed(given)))

@@ -1,0 +1,112 @@
+"""A small policy: what is perceived is encoded, remembered, and turned into an action."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from robomem.errors import ConfigError
+from robomem.policy.memories import make_memory
+from robomem.policy.memories.attentive import AttentiveMemory, dependency_loss
+from robomem.policy.memories.memory import Moments, State
+from robomem.policy.training.demonstrations import Batch, dependencies
+from robomem.policy.training.heads import gathered, make_head
+from robomem.policy.training.settings import TrainingSettings
+from robomem.policy.training.tasks import TaskShape
+
+WIDEST = (
+    5.0  # standard deviations: a flag that is rarely set, or what was never seen, stays in bounds
+)
+LEAST_SCALE = 1e-3
+
+
+class Losses(NamedTuple):
+    """What a batch costs.
+
+    Attributes:
+        total: what is minimised.
+        imitation: of the actions alone.
+        auxiliary: of the memory's own, unweighted.
+        attention: of attention to what the actions depended on, unweighted.
+        agreement: share of the reads at which the policy does as the expert did.
+    """
+
+    total: Tensor
+    imitation: Tensor
+    auxiliary: Tensor
+    attention: Tensor
+    agreement: Tensor
+
+
+class Agent(nn.Module):
+    """Encoder, memory and head; its parameters are all that is learned.
+
+    Raises:
+        ConfigError: There is no such memory, or it cannot be trained as the settings say.
+
+    Attributes:
+        shape: What it is told and may do.
+        memory: What it remembers with.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, settings: TrainingSettings, shape: TaskShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self._auxiliary_weight = settings.auxiliary_weight
+        self._attention_weight = settings.attention_weight
+        size = settings.size
+        self.register_buffer("mean", torch.zeros(shape.state_size))
+        self.register_buffer("scale", torch.ones(shape.state_size))
+        self.encoder = nn.Sequential(
+            nn.Linear(shape.state_size, size), nn.LayerNorm(size), nn.SiLU(), nn.Linear(size, size)
+        )
+        self.memory = make_memory(settings.memory, size, size, **settings.memory_settings)
+        self.head = make_head(2 * size, shape)
+        if settings.attention_weight and not isinstance(self.memory, AttentiveMemory):
+            raise ConfigError(f"memory {settings.memory} has no attention that could be supervised")
+
+    def normalise(self, states: NDArray[np.float32]) -> None:
+        """Take the mean and the spread of states (N, D) for those of all that will be observed."""
+        self.mean.copy_(torch.from_numpy(states.mean(0)))
+        self.scale.copy_(torch.from_numpy(states.std(0).clip(LEAST_SCALE)))
+
+    def forward(self, batch: Batch) -> Losses:
+        """Return the losses of a batch."""
+        moments = self._encoded(batch.moments)
+        remembered, attention = self._remembered(moments, batch)
+        context = torch.cat((remembered, gathered(moments.features, batch.reads)), -1).float()
+        weights = batch.weights / batch.weights.sum().clamp(min=1.0)
+        imitation = (self.head.loss(context, batch.actions) * weights).sum()
+        with torch.no_grad():
+            agreement = (self.head.agrees(context, batch.actions) * weights).sum()
+        auxiliary = self._auxiliary(imitation)
+        total = imitation + self._auxiliary_weight * auxiliary + self._attention_weight * attention
+        return Losses(total, imitation, auxiliary, attention, agreement)
+
+    def step(self, moment: Moments, state: State) -> tuple[Tensor, State]:
+        """Return what to do at one moment (B, D), and the state of the memory after it."""
+        moment = self._encoded(moment)
+        remembered, state = self.memory.step(moment, state)
+        action: Tensor = self.head.act(torch.cat((remembered, moment.features), -1))
+        return action, state
+
+    def _encoded(self, moments: Moments) -> Moments:
+        states = (moments.features - self.mean) / self.scale
+        return moments._replace(features=self.encoder(states.clamp(-WIDEST, WIDEST)))
+
+    def _remembered(self, moments: Moments, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return what is remembered at the reads, (B, R, C), and the loss of where the memory looked for it."""
+        if self._attention_weight and isinstance(self.memory, AttentiveMemory):
+            attended = self.memory.attend(moments, reads=batch.reads)
+            return attended.outputs, dependency_loss(attended.weights, dependencies(batch))
+        remembered, _ = self.memory(moments, reads=batch.reads)
+        return remembered, remembered.new_zeros(())
+
+    def _auxiliary(self, like: Tensor) -> Tensor:
+        own = getattr(self.memory, "auxiliary_loss", None)
+        return torch.zeros_like(like) if own is None else own

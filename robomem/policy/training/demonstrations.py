@@ -1,0 +1,173 @@
+"""What the expert does: episodes, collected when they are first needed, and batches of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robomem.policy.memories.memory import Moments
+from robomem.policy.training.settings import TrainingSettings
+from robomem.policy.training.tasks import (
+    POSITION,
+    STAMP_S,
+    STATE,
+    expert_action,
+    make_task,
+    shape_of,
+)
+
+SEEDS_PER_RUN = 1 << 20  # as many as different demonstrations can be asked for
+FIRST_TEST_SEED = 1 << 40  # above those of all runs: nothing is tested that was trained on
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """What was observed and done, T moments long.
+
+    Attributes:
+        states: (T, D) float32.
+        stamps_s: (T,) float32, seconds since its start.
+        positions: (T, 3) float32, metres in map.
+        actions: (T,) int64 which was chosen, or (T, A) float32.
+        scored: (R,) int64, moments whose action counts.
+        pairs: (P, 2) int64, a moment and an earlier one that its action depends on.
+    """
+
+    states: NDArray[np.float32]
+    stamps_s: NDArray[np.float32]
+    positions: NDArray[np.float32]
+    actions: NDArray[Any]
+    scored: NDArray[np.int64]
+    pairs: NDArray[np.int64]
+
+
+class Batch(NamedTuple):
+    """B episodes, padded at their ends to T moments and R reads.
+
+    Attributes:
+        moments: (B, T, ...); the features are states as they were observed.
+        reads: (B, R) moments whose action counts.
+        weights: (B, R) 1.0, or 0.0 where a read is padding.
+        actions: (B, R) or (B, R, A) what the expert did at the reads.
+        pairs: (P, 3) sequence, read and earlier moment that the action there depends on.
+    """
+
+    moments: Moments
+    reads: Tensor
+    weights: Tensor
+    actions: Tensor
+    pairs: Tensor
+
+
+class Demonstrations:
+    """The expert's episodes of one run; the same settings give the same episodes."""
+
+    def __init__(self, settings: TrainingSettings) -> None:
+        self._settings = settings
+        self._env = make_task(settings.task, settings.task_settings)
+        self._episodes: dict[int, Episode] = {}
+        self.shape = shape_of(self._env)
+
+    def __getitem__(self, index: int) -> Episode:
+        """Return an episode."""
+        if index not in self._episodes:
+            self._episodes[index] = self._collect(self._settings.seed * SEEDS_PER_RUN + index)
+        return self._episodes[index]
+
+    def batch(self, step: int, *, rank: int = 0, ranks: int = 1) -> Batch:
+        """Return the episodes of a step, of which each of several processes has its share."""
+        rng = np.random.default_rng([self._settings.seed, step])
+        drawn = rng.choice(self._settings.episodes, self._settings.batch, replace=False)
+        return batch_of([self[int(index)] for index in drawn[rank::ranks]])
+
+    def states(self, count: int) -> NDArray[np.float32]:
+        """Return the states of the first episodes, (N, D)."""
+        count = min(count, self._settings.episodes)
+        return np.concatenate([self[index].states for index in range(count)])
+
+    def _collect(self, seed: int) -> Episode:
+        observations: list[dict[str, NDArray[np.float32]]] = []
+        actions: list[NDArray[np.float32] | int] = []
+        scored: list[int] = []
+        pairs: list[tuple[int, int]] = []
+        observation, info = self._env.reset(seed=seed)
+        is_over = False
+        while not is_over:
+            moment = len(actions)
+            observations.append(observation)
+            actions.append(expert_action(self._env))
+            if info["is_scored"]:
+                scored.append(moment)
+                pairs += [(moment, int(earlier)) for earlier in info.get("depends_on", ())]
+            observation, _, is_ended, is_cut, info = self._env.step(actions[-1])
+            is_over = is_ended or is_cut
+        is_choice = self.shape.choices is not None
+        return Episode(
+            states=np.stack([seen[STATE].ravel() for seen in observations]),
+            stamps_s=np.concatenate([seen[STAMP_S] for seen in observations]),
+            positions=np.stack([seen[POSITION] for seen in observations]),
+            actions=np.asarray(actions, np.int64 if is_choice else np.float32),
+            scored=np.asarray(scored, np.int64),
+            pairs=np.asarray(pairs, np.int64).reshape(-1, 2),
+        )
+
+
+def batch_of(episodes: Sequence[Episode]) -> Batch:
+    """Return episodes as one batch, padded with their last moment and read."""
+    length = max(len(episode.states) for episode in episodes)
+    reads = max(len(episode.scored) for episode in episodes)
+    moments = [_up_to(np.arange(len(episode.states)), length) for episode in episodes]
+    scored = [_up_to(episode.scored, reads) for episode in episodes]
+    pairs = [
+        (row, int(np.searchsorted(episode.scored, moment)), int(earlier))
+        for row, episode in enumerate(episodes)
+        for moment, earlier in episode.pairs
+    ]
+    return Batch(
+        moments=Moments(
+            features=_stacked([e.states[kept] for e, kept in zip(episodes, moments, strict=True)]),
+            stamps_s=_stacked(
+                [e.stamps_s[kept] for e, kept in zip(episodes, moments, strict=True)]
+            ),
+            positions=_stacked(
+                [e.positions[kept] for e, kept in zip(episodes, moments, strict=True)]
+            ),
+        ),
+        reads=_stacked(scored),
+        weights=_stacked([(np.arange(reads) < len(e.scored)).astype(np.float32) for e in episodes]),
+        actions=_stacked([e.actions[kept] for e, kept in zip(episodes, scored, strict=True)]),
+        pairs=torch.tensor(pairs, dtype=torch.int64).reshape(-1, 3),
+    )
+
+
+def dependencies(batch: Batch) -> Tensor:
+    """Return where the action at a read depends on a moment, (B, R, T) bool."""
+    depends = torch.zeros(
+        *batch.reads.shape,
+        batch.moments.stamps_s.shape[1],
+        dtype=torch.bool,
+        device=batch.reads.device,
+    )
+    depends[tuple(batch.pairs.T)] = True
+    return depends
+
+
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """Return a batch whose tensors lie on a device."""
+    moments = Moments(*(part.to(device) for part in batch.moments))
+    return Batch(moments, *(part.to(device) for part in batch[1:]))
+
+
+def _up_to(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Repeat the last index until there are `count`; an episode without any reads its first moment."""
+    if not len(indices):
+        return np.zeros(count, np.int64)
+    return np.pad(indices, (0, count - len(indices)), mode="edge")
+
+
+def _stacked(arrays: Sequence[NDArray[np.generic]]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays))

@@ -1,0 +1,132 @@
+"""A run of training with its files: what `robomem train` does."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from robomem.errors import ConfigError
+from robomem.policy.training.agent import Agent
+from robomem.policy.training.checkpoints import load_checkpoint, load_weights
+from robomem.policy.training.imitation import Imitation
+from robomem.policy.training.logs import TrainingLog
+from robomem.policy.training.settings import TrainingSettings
+from robomem.policy.training.sharing import Share
+
+CHECKPOINT, MODEL = "checkpoint.safetensors", "model.safetensors"
+STEPS_A_CHECKPOINT = 200
+
+
+class Told(NamedTuple):
+    """What is told after each step.
+
+    Attributes:
+        fraction: of the run that is done, 0 to 1.
+        step: batches learned from.
+        loss: of this batch.
+        agreement: share of its actions that are the expert's.
+    """
+
+    fraction: float
+    step: int
+    loss: float
+    agreement: float
+
+
+OnStep = Callable[[Told], None]
+
+
+def train(  # noqa: PLR0913 - what a command line says
+    settings: TrainingSettings,
+    folder: Path,
+    *,
+    share: Share | None = None,
+    resumes: bool = False,
+    with_bf16: bool = False,
+    with_tensorboard: bool = False,
+    on_step: OnStep | None = None,
+) -> Imitation:
+    """Train an agent; the folder then holds its weights, the log and what a run goes on from.
+
+    Ctrl-C ends it after the step that it is at, with a checkpoint.
+
+    Args:
+        settings: Of the run; of one that goes on, the same.
+        folder: Is made; MODEL, CHECKPOINT and log.csv are written into it.
+        share: Of several processes; the first writes the files.
+        resumes: Go on from the checkpoint in the folder, if there is one.
+        with_bf16: Compute in bfloat16 where autocast does.
+        with_tensorboard: Write for TensorBoard, too.
+        on_step: Is told of each step.
+
+    Raises:
+        ConfigError: The folder holds a run with other settings, or one that is not to be resumed.
+        FormatError: Its checkpoint is damaged.
+    """
+    share = share or Share()
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Imitation(settings, share, with_bf16=with_bf16)
+    if (folder / CHECKPOINT).exists():
+        _check_goes_on(settings, folder / CHECKPOINT, resumes=resumes)
+        run.resume(folder / CHECKPOINT)
+    if not share.is_first:
+        while not run.is_done:
+            run.step()
+        return run
+    with TrainingLog(folder, step=run.progressed.step, with_tensorboard=with_tensorboard) as log:
+        _run(run, folder, log, on_step)
+    run.save(folder / MODEL, is_final=True)
+    return run
+
+
+def load_agent(path: Path) -> tuple[Agent, TrainingSettings]:
+    """Return an agent with the weights of a file, ready to act, and how it was trained.
+
+    Raises:
+        FormatError: The file is damaged, or of another version.
+    """
+    checkpoint = load_checkpoint(path)
+    agent = Agent(checkpoint.settings, checkpoint.shape)
+    load_weights(agent, checkpoint.model, origin=path)
+    return agent.eval(), checkpoint.settings
+
+
+def _run(run: Imitation, folder: Path, log: TrainingLog, on_step: OnStep | None) -> None:
+    """Take the steps that are left."""
+    with _interrupts_counted() as interrupts:
+        while not (run.is_done or interrupts):
+            row = run.step()
+            step = run.progressed.step
+            log.write(step, row)
+            if on_step is not None:
+                on_step(Told(run.fraction, step, row["loss"], row["agreement"]))
+            if step % STEPS_A_CHECKPOINT == 0:
+                log.flush()
+                run.save(folder / CHECKPOINT)
+        run.save(folder / CHECKPOINT)
+    if interrupts:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _interrupts_counted() -> Iterator[list[int]]:
+    """Collect the signals that would interrupt a step half-way; only a main thread gets any."""
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    try:
+        yield caught
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _check_goes_on(settings: TrainingSettings, path: Path, *, resumes: bool) -> None:
+    if not resumes:
+        raise ConfigError(f"{path} is of an earlier run: resume it, or choose another folder")
+    kept = load_checkpoint(path).settings
+    if kept != settings:
+        raise ConfigError(f"{path} goes on with {kept}, not with {settings}: choose another folder")
