@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import robomem as rm
+from robomem import warm
 from robomem.cli import doctor, main
 from robomem.config import Config
-from robomem.spatial import warm
-from robomem.spatial.warm import Warmth, find_kernels, warm_up
+from robomem.episodic import similarity
+from robomem.store import event_index
+from robomem.warm import Warmth, find_kernels, warm_up
 
 K = np.array([[104.0, 0, 79.5], [0, 104.0, 59.5], [0, 0, 1]])
 
@@ -73,6 +75,25 @@ def test_a_robot_compiles_nothing_after_it(warmth, tmp_path, rng, mode):
     assert compiled() - before == set()
 
 
+def test_a_search_by_meaning_compiles_nothing_after_it(warmth, tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(similarity, "MOST", 5)
+    monkeypatch.setattr(event_index, "MIN_NEW", 10)
+    path, before = tmp_path / "a.rmem", compiled()
+
+    for mode in ("w", "w", "r"):  # new ones; those from a file, and new ones; those from a file
+        with rm.Memory.open(path, mode) as memory:
+            if mode == "w":
+                memory.log(
+                    rm.Happening(
+                        kind="observed", stamp_ns=i, text="a", embedding=rng.normal(size=80)
+                    )
+                    for i in range(1, 30)
+                )
+            assert len(memory.event_search.search(embedding=np.ones(80))) == 5
+
+    assert compiled() - before == set()
+
+
 def test_every_kernel_that_the_octree_calls_is_warm(warmth):
     script = (
         "import sys, robomem.spatial.octree\n"
@@ -95,7 +116,7 @@ def test_doctor_says_that_it_was_warm_and_where(warmth, capsys):
     code = main(["doctor", "--warm", "--json", "--quiet"])
 
     told = json.loads(capsys.readouterr().out)
-    (finding,) = (f for f in told["findings"] if f["name"] == "map kernels")
+    (finding,) = (f for f in told["findings"] if f["name"] == "kernels")
     assert code == 0
     assert told["is_well"]
     assert re.match(r"already warm, \d+\.\d s, kept in /", finding["detail"])
@@ -106,7 +127,7 @@ def test_doctor_says_that_it_was_warm_and_where(warmth, capsys):
 def test_doctor_alone_compiles_nothing(capsys):
     main(["doctor"])
 
-    assert "map kernels" not in capsys.readouterr().out
+    assert "kernels" not in capsys.readouterr().out
 
 
 def test_doctor_says_what_it_compiled(monkeypatch, capsys, tmp_path):
@@ -116,7 +137,7 @@ def test_doctor_says_what_it_compiled(monkeypatch, capsys, tmp_path):
 
     out, err = capsys.readouterr()
     assert code == 0
-    assert re.search(rf"map kernels +compiled 60 of 91 in \d+\.\d s, kept in {tmp_path}", out)
+    assert re.search(rf"kernels +compiled 60 of 91 in \d+\.\d s, kept in {tmp_path}", out)
     assert "minutes the first time" in err
 
 
@@ -143,7 +164,7 @@ def test_kernels_that_cannot_be_kept_are_missing_and_doctor_says_what_to_do(
 
     code = main(["doctor", "--warm"])
 
-    (line,) = (li for li in capsys.readouterr().out.splitlines() if "map kernels" in li)
+    (line,) = (li for li in capsys.readouterr().out.splitlines() if "kernels" in li)
     assert code == doctor.EXIT_MISSING
     assert line.startswith("MISSING")
     assert "set NUMBA_CACHE_DIR to a folder" in line

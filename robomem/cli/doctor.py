@@ -17,13 +17,13 @@ from robomem import __version__
 from robomem.cli.output import print_json
 
 if TYPE_CHECKING:
-    from robomem.spatial.warm import Warmth
+    from robomem.warm import Warmth
 
 EXIT_MISSING = 5
 # What a damaged installation raises.
 BROKEN = (ImportError, OSError, LookupError, RuntimeError, AssertionError, sqlite3.Error)
 REINSTALL = "pip install --force-reinstall robomem"
-WARM = "map kernels"
+WARM = "kernels"
 SET_CACHE = "set NUMBA_CACHE_DIR to a folder that this user can write to"
 
 
@@ -43,7 +43,7 @@ def run(args: Namespace) -> int:
     findings = _examine()
     if args.warm:
         if not args.quiet:
-            print("robomem: warming the map, which takes minutes the first time", file=sys.stderr)
+            print("robomem: compiling kernels, which takes minutes the first time", file=sys.stderr)
         findings.append(_warm())
     is_well = all(finding.is_ok for finding in findings if finding.is_needed)
     if args.json:
@@ -107,10 +107,10 @@ def _is_importable(module: str) -> bool:
 
 
 def _warm() -> Finding:
-    """Compile the kernels of the map, or load them where that was done before."""
+    """Compile all kernels, or load them where that was done before."""
     start_s = time.perf_counter()
     try:
-        from robomem.spatial.warm import warm_up
+        from robomem.warm import warm_up
 
         warmth = warm_up()
     except BROKEN as err:

@@ -251,7 +251,7 @@ def _add_doctor(add: _Add) -> argparse.ArgumentParser:
     parser.add_argument(
         "--warm",
         action="store_true",
-        help="compile the map's kernels ahead, for the first frame; run it as the robot's user",
+        help="compile all kernels ahead, for the first frame and search; run it as the robot's user",
     )
     return parser
 

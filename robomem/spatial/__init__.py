@@ -8,5 +8,5 @@ keyframes, trajectory, correction    when one is made, what a path says of them,
 slam/            loops closed without another SLAM
 floors           places, rooms and routes, by topology/; grid_planner where places do not lead
 stored_views     which keyframe saw what, by views/
-warm             compiles the inner loops ahead of time
+warm             uses all inner loops once, so that they are compiled
 """

@@ -1,16 +1,12 @@
-"""Compile the kernels of the spatial memory ahead of time, so that a robot's first frame does not wait for them."""
+"""The kernels of the spatial memory, all used once; see `robomem.warm`."""
 
-import importlib
 import pkgutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from numba.extending import is_jitted
 from numpy.typing import NDArray
 
 from robomem.errors import UnreachableError
@@ -31,50 +27,8 @@ FAR_M = 30.0  # there voxels around the camera have codes of 64 bits
 EMBEDDING = np.array([0.0, 0.0, 1.0])
 
 
-@dataclass(frozen=True, slots=True)
-class Warmth:
-    """What `warm_up` found and did.
-
-    Attributes:
-        kernels: How many are ready in this process, each type of arguments counted.
-        compiled: How many of them had to be compiled; the others were ready or came from the disk.
-        cache_dirs: Where compiled kernels are kept; nothing where Numba finds no folder to write to.
-    """
-
-    kernels: int
-    compiled: int
-    cache_dirs: tuple[Path, ...]
-
-
-def warm_up() -> Warmth:
-    """Do all that the spatial memory does, once, on a scene of a few voxels.
-
-    What is compiled is kept on disk: by user (unless the package's own folder can be written to), CPU and
-    version of the sources. So it is for the user who runs the robot to call this, on the robot.
-    """
-    every = list(find_kernels())
-    compiled = -_count_compiled(every)
-    with tempfile.TemporaryDirectory() as folder:
-        _use(Path(folder))
-    compiled += _count_compiled(every)
-    return Warmth(
-        kernels=sum(len(kernel.signatures) for kernel in every),
-        compiled=compiled,
-        cache_dirs=tuple(sorted({Path(k.stats.cache_path) for k in every if k.stats.cache_path})),
-    )
-
-
-def find_kernels() -> Iterator[Any]:
-    """Yield every compiled function of the modules that hold kernels, whoever imported it."""
-    for module in map(importlib.import_module, _kernel_modules()):
-        yield from (
-            value
-            for value in vars(module).values()
-            if is_jitted(value) and value.py_func.__module__ == module.__name__
-        )
-
-
-def _kernel_modules() -> Iterator[str]:
+def kernel_modules() -> Iterator[str]:
+    """Yield the names of the modules that hold kernels."""
     for package in (octree_kernels, topology_kernels):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             yield module.name
@@ -82,11 +36,8 @@ def _kernel_modules() -> Iterator[str]:
     yield f"{dynamics.__name__}.kernels"
 
 
-def _count_compiled(every: list[Any]) -> int:
-    return sum(sum(kernel.stats.cache_misses.values()) for kernel in every)
-
-
-def _use(folder: Path) -> None:
+def use_kernels(folder: Path) -> None:
+    """Do all that the spatial memory does, once, on a scene of a few voxels; files go into a folder."""
     octree = Octree(RESOLUTION_M)
     _see(octree)
     _ask(octree)

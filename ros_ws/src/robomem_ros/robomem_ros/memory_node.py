@@ -11,7 +11,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from robomem.config import Config
 from robomem.errors import RobomemError
 from robomem.memory import Memory
-from robomem.spatial.warm import warm_up
+from robomem.warm import warm_up
 from robomem_ros import params, process
 from robomem_ros.boundary import transition
 from robomem_ros.corrected_path import CorrectedPath
@@ -45,7 +45,7 @@ class MemoryNode(LifecycleNode):
 
     @transition
     def on_configure(self, state: LifecycleState) -> None:
-        """Open the memory, compile the map's kernels so that the first frame does not wait, and answer."""
+        """Open the memory, compile the kernels so that the first frame does not wait, and answer."""
         options = params.from_params(self, MemoryNodeOptions)
         memory = Memory.open(options.path, config=params.config_from_params(self))
         with ExitStack() as opened:  # closed again if one of these fails
