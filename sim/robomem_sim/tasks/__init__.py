@@ -6,6 +6,7 @@ script          tasks in which everything is shown, then asked: no action change
 t_maze, rooms   tasks in which one has to go and look
 table           tasks of a gripper over a table: cups, drawers
 gripper, raster how it moves, how it is drawn
+third_party     tasks of others: popgym_cards, minigrid_memory, mikasa
 
 Gymnasium knows them once this module is imported, or after `register_tasks`:
 
@@ -30,13 +31,20 @@ TASKS = {
     "DrawerSearch-v0": "drawers:DrawerSearch",
 }
 
+THIRD_PARTY = {
+    "PopgymRepeatPrevious-v0": "popgym_cards:PopgymRepeatPrevious",
+    "PopgymConcentration-v0": "popgym_cards:PopgymConcentration",
+    "MiniGridMemory-v0": "minigrid_memory:MiniGridMemory",
+    "MikasaRememberColor-v0": "mikasa:MikasaRememberColor",
+}  # made where what they are of is installed; else they say how to
+
 
 def register_tasks() -> None:
     """Tell gymnasium of the tasks, once; nothing of theirs is imported before one is made.
 
     It is the entry point `gymnasium.envs`, which gymnasium itself reads no more since its version 1.0.
     """
-    for name, place in TASKS.items():
+    for name, place in (TASKS | THIRD_PARTY).items():
         if (task_id := f"{NAMESPACE}/{name}") not in gymnasium.registry:
             gymnasium.register(task_id, entry_point=f"{__name__}.{place}")
 

@@ -6,11 +6,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.random import Generator
 
-from robomem.errors import DataError
 from robomem_sim.tasks.gripper import HOME, HOME_SPREAD_M, Gripper
 from robomem_sim.tasks.raster import IMAGE_PX, Image
 from robomem_sim.tasks.script import blank
-from robomem_sim.tasks.task import Array, Observation, Task
+from robomem_sim.tasks.task import Array, Observation, Task, checked_motion
 
 IMAGE = "observation.images.front"
 FELT = 6  # of the state: tip (3), opening, whether the view is covered, whether the arm may move
@@ -73,13 +72,7 @@ class TableTask(Task[Array]):
         return self.gripper.tip.astype(np.float32)
 
     def _checked(self, action: Array) -> Array:
-        try:
-            checked = np.asarray(action, dtype=np.float32)
-        except (TypeError, ValueError) as err:
-            raise DataError(f"an action is four numbers, got {action!r}") from err
-        if checked.shape != (4,) or not np.isfinite(checked).all():
-            raise DataError(f"an action is four finite numbers, got {action!r}")
-        return np.clip(checked, -1.0, 1.0)
+        return checked_motion(action, 4)
 
     def _act(self, action: Array) -> tuple[float, bool]:
         if self._is_scored():

@@ -158,6 +158,17 @@ class ChoiceTask(Task[Choice]):
         return np.int64(choice)
 
 
+def checked_motion(action: Array, size: int) -> Array:
+    """Return an action (size,) clipped to [-1, 1]; raises DataError where it is no such vector of finite numbers."""
+    try:
+        motion = np.asarray(action, dtype=np.float32)
+    except (TypeError, ValueError) as err:
+        raise DataError(f"an action is {size} finite numbers, got {action!r}") from err
+    if motion.shape != (size,) or not np.isfinite(motion).all():
+        raise DataError(f"an action is {size} finite numbers, got {action!r}")
+    return np.clip(motion, -1.0, 1.0)
+
+
 def one_hot(index: int, size: int) -> Array:
     """Return (size,) zeros with a one."""
     vector = np.zeros(size, dtype=np.float32)
