@@ -41,6 +41,7 @@ class Ground(StrEnum):
     OWN = "own"
     TRUSTED = "trusted"
     EARNED = "earned"
+    OWN_TASTE = "own_taste"  # of what they like and cannot bear everybody knows best
     PERCEIVED = "perceived"
     CORROBORATED = "corroborated"
     RELEASED = "released"

@@ -199,7 +199,7 @@ class Memory:
             self._map.refresh()
             with self._writing() as observer:
                 receipt = observer.take_in(observation)
-                if receipt and observation.detections:
+                if receipt:  # a look that finds nothing tells, too
                     self.guard.look_again(now_ns=observation.stamp_ns)
                 self._advance(cursor)
             if receipt.is_new_keyframe and self._records.scans.count("is_stale"):

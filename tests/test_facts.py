@@ -631,6 +631,22 @@ def test_no_sentence_is_an_error(facts, text):
     facts.listen(text, stamp_ns=1, source="?!")
 
 
+def test_a_long_favourite_is_no_error(facts):
+    assert facts.listen(f"my favourite {'a' * 100} is tea", stamp_ns=1, source="carol") == []
+
+
+def test_what_many_ways_lead_to_is_followed_once(facts):
+    floors = 10
+    with facts.at_once():
+        for floor in range(floors):
+            for i, j in np.ndindex(3, 3):
+                facts.learn(f"n {floor} {i}", "knows", f"n {floor + 1} {j}", stamp_ns=1)
+
+    found = facts.follow("n 0 0", *["knows"] * floors)  # 3 ** 10 ways
+
+    assert sorted(found) == [f"n {floors} {j}" for j in range(3)]
+
+
 def test_a_name_that_is_said_is_another_name(facts):
     facts.listen("my name is Carol", stamp_ns=1, source="voice 3")
     facts.listen("The big screwdriver is called driver", stamp_ns=1)

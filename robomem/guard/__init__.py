@@ -6,7 +6,7 @@ sources    who is believed, and how far
 witness    what the robot perceived of a claim
 consensus  what others said of it
 signs      signs of an injection
-reading    a sentence to what it states
+reading    a text to what it states
 words      words made comparable
 lessons    what went wrong
 """

@@ -6,12 +6,13 @@ LLM-based agent memory", 2025), with statements compared by rules where it asks 
 
 from collections.abc import Iterable
 
-from robomem.claims import Ground, Level, Ruling, Statement
+from robomem.claims import ClaimKind, Ground, Level, Ruling, Statement
 from robomem.config import GuardConfig
-from robomem.guard.reading import STATES
+from robomem.guard.reading import says_more
 from robomem.guard.sources import Sources
 from robomem.guard.witness import Stand, names_room
 from robomem.guard.words import fold, likeness
+from robomem.sentences.words import STATES
 from robomem.store.guard_rows import ClaimRow
 
 NEAR_COPY = 0.6  # so much in common, and not the same: one word was changed
@@ -30,13 +31,16 @@ def statement_of(row: ClaimRow) -> Statement | None:
 def compare(other: ClaimRow, claim: ClaimRow) -> Stand:
     """Return how another claim stands to one: by what they state, or by their words.
 
-    That the red mug is here means that a mug is; that a mug is here does not mean that the red one is.
+    That the red mug is here means that a mug is; that a mug is here does not mean that the red one is. Who says more
+    than the other one is not agreed with.
     """
     first, second = statement_of(other), statement_of(claim)
+    is_same = set(fold(other.text)) == set(fold(claim.text))
     if first is None or second is None:
-        is_same = set(fold(other.text)) == set(fold(claim.text))
         return Stand.AGREES if is_same else Stand.SILENT
-    return _compare(first, second)
+    stand = _compare(first, second)
+    is_more = stand is Stand.AGREES and claim.kind is ClaimKind.EVENT and says_more(claim.text)
+    return Stand.SILENT if is_more and not is_same else stand
 
 
 def is_near_copy(a: ClaimRow, b: ClaimRow) -> bool:

@@ -29,23 +29,19 @@ from robomem.config import GuardConfig
 from robomem.errors import QueryError
 from robomem.guard.consensus import compare
 from robomem.guard.lessons import Lessons
-from robomem.guard.reading import read
+from robomem.guard.reading import says_more, statement_in
 from robomem.guard.rules import Rules
 from robomem.guard.signs import signs_of, weight
 from robomem.guard.sources import Sources
 from robomem.guard.witness import RoomOf, Stand, Witness
 from robomem.guard.words import fold
+from robomem.sentences import is_place
 from robomem.store.access import Access
 from robomem.store.guard_rows import ClaimRow
 from robomem.types import EventKind, Happening, Vector
 
 MAX_ROUNDS = 4  # a claim is judged no more often for one look
 AGREED = 0.5  # being agreed with by people counts half of being seen to be right
-_PLACES = frozenset(
-    f"{lead}{word}"
-    for lead in ("", "is ", "are ", "lies ", "located ")
-    for word in ("in", "on", "at", "near", "under", "inside", "next to", "behind", "beside")
-)
 
 
 def _distinction(word: str) -> tuple[int, str]:
@@ -145,9 +141,14 @@ class Guard:
             return 0
         oldest_ns = now_ns - int(self._config.corroborate_s * 1e9)
         with self._access.writing() as records:
-            noticed = self._witness.noticed(since_ns=now_ns)
-            rows = records.claims.select("is_open AND relation = 'at' AND stamp_ns >= ?", oldest_ns)
-            return self._reconsider([r for r in rows if r.topic in noticed], now_ns=now_ns)
+            noticed = sorted(self._witness.noticed(since_ns=now_ns))
+            marks = ", ".join("?" * len(noticed))
+            rows = records.claims.select(
+                f"is_open AND relation = 'at' AND stamp_ns >= ? AND topic IN ({marks})",
+                oldest_ns,
+                *noticed,
+            )
+            return self._reconsider(rows, now_ns=now_ns)
 
     def held(self) -> list[Held]:
         """Return what is in quarantine, in order of time."""
@@ -232,7 +233,7 @@ class Guard:
     # ---- inside -----------------------------------------------------------------------------------
 
     def _row(self, claim: Claim, item_id: int) -> ClaimRow:
-        statement = claim.statement or read(claim.text)
+        statement = claim.statement or statement_in(claim.text)
         subject = () if statement is None else fold(statement.subject)
         if statement is None or not subject:
             statement, subject = Statement("", "", ""), ()
@@ -248,7 +249,7 @@ class Guard:
             text=claim.text,
             topic=topic,
             subject=" ".join(subject),
-            relation="at" if relation in _PLACES else relation,
+            relation="at" if is_place(relation) else relation,
             value=" ".join(fold(statement.value)),
             is_negated=statement.is_negated,
             is_change=statement.is_change,
@@ -325,7 +326,11 @@ class Guard:
             return
         self._sources.debit(row.source, 1.0, now_ns=now_ns)
         lesson = Lesson(
-            0, row.text, f"{row.source} said so, and it was seen not to be so", "robot", now_ns
+            0,
+            _in_short(row),
+            f"{row.source} said so, and it was seen not to be so",
+            "robot",
+            now_ns,
         )
         self._lessons.add(lesson, of=(row.kind, row.item_id), is_held=False)
 
@@ -360,6 +365,15 @@ def _with(row: ClaimRow, verdict: Verdict) -> ClaimRow:
         ground=verdict.ground,
         evidence=" ".join(verdict.evidence),
     )
+
+
+def _in_short(row: ClaimRow) -> str:
+    """Return what was claimed, without what else was said: a lesson is told, and the claim is held."""
+    if row.kind is ClaimKind.EVENT and says_more(row.text):
+        return " ".join(
+            filter(None, (row.subject, "not" * row.is_negated, row.relation, row.value))
+        )
+    return row.text
 
 
 def _verdict(row: ClaimRow) -> Verdict:

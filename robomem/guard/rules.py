@@ -7,7 +7,8 @@
     alias         a name that something else has is flagged
     consensus     voices agree: admitted; somebody with more standing says otherwise: flagged
     copy, flood   almost an honest record's words, or too many of them
-    standing      who is known or has earned it is believed; names, and that things are gone, are not on credit
+    standing      who is known is believed; who has earned it, of where things are, for there the robot can see who lies
+    taste         what somebody likes or cannot bear they know best
     nothing       held, until something speaks for it
 
 All of it is a function of the claim and the records: the order in which others corroborate does not matter.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from robomem.claims import ClaimKind, Ground, Level, Ruling, Verdict
 from robomem.config import GuardConfig
 from robomem.guard.consensus import Voices, compare, is_near_copy, statement_of
+from robomem.guard.reading import is_of_speaker, says_more
 from robomem.guard.signs import Sign, signs_of, weight
 from robomem.guard.sources import Sources
 from robomem.guard.witness import NOTHING, Stand, Testimony, Witness
@@ -46,8 +48,9 @@ class _Case:
         return self.level is Level.KNOWN
 
     @property
-    def name(self) -> str:
-        return reference(self.row)
+    def says_more(self) -> bool:
+        """Whether the words say more than the statement that they are judged by."""
+        return self.row.kind is ClaimKind.EVENT and says_more(self.row.text)
 
 
 class Rules:
@@ -97,25 +100,37 @@ class Rules:
             return NOTHING
         until_ns = row.about_ns if self.is_back_dated(row) else max(now_ns, row.about_ns)
         since = self._witness.testify(statement, about_ns=until_ns, since_ns=row.about_ns)
-        if since.stand is not Stand.SILENT:
+        if since.stand is Stand.DISAGREES:
             return since
-        return self._witness.testify(statement, about_ns=row.about_ns)
+        before = self._witness.testify(statement, about_ns=row.about_ns)
+        if since.stand is Stand.SILENT:
+            return before
+        went_later = row.is_negated and before.stand is Stand.DISAGREES
+        return NOTHING if went_later else since
 
     def related(self, row: ClaimRow) -> list[ClaimRow]:
         """Return the newest other claims about the same thing; for words that state nothing, those like them."""
-        rows = self._records.claims.select(
-            "(kind, item_id) IN (SELECT kind, item_id FROM claim "
-            "WHERE topic = ? AND ground != ? ORDER BY stamp_ns DESC, kind, item_id LIMIT ?)",
-            row.topic,
-            Ground.FLOOD,
-            MAX_RELATED,
-        )
+        rows = [
+            r for admitted in (True, False) for r in self._newest(row.topic, is_admitted=admitted)
+        ]
         return [other for other in rows if (other.kind, other.item_id) != (row.kind, row.item_id)]
 
     def is_back_dated(self, row: ClaimRow) -> bool:
         """Tell whether a claim came long after the time that it is about."""
         told_ns = min(row.stamp_ns, row.about_ns)
         return row.heard_ns - told_ns > self._config.max_backdate_s * 1e9
+
+    def _newest(self, topic: str, *, is_admitted: bool) -> list[ClaimRow]:
+        """Return the newest claims on a topic that are admitted, or are not: nobody crowds out what is believed."""
+        return self._records.claims.select(
+            "(kind, item_id) IN (SELECT kind, item_id FROM claim WHERE topic = ? AND ground != ? "
+            "AND (ruling = ?) = ? ORDER BY stamp_ns DESC, kind, item_id LIMIT ?)",
+            topic,
+            Ground.FLOOD,
+            Ruling.ADMIT,
+            is_admitted,
+            MAX_RELATED,
+        )
 
     def _by_signs(self, row: ClaimRow, level: Level) -> Verdict | None:
         signs = signs_of(row.text)
@@ -142,6 +157,8 @@ class Rules:
     def _by_perception(self, case: _Case) -> Verdict | None:
         row, seen, config = case.row, case.seen, self._config
         if seen.stand is Stand.AGREES:
+            if case.says_more and not case.is_known:
+                return None  # nobody saw the rest of it
             return Verdict(Ruling.ADMIT, Ground.PERCEIVED, seen.evidence)
         if seen.stand is Stand.SILENT:
             return None
@@ -164,13 +181,15 @@ class Rules:
         words, subject = set(row.value.split()), set(row.subject.split())
         things = [
             f"entity:{thing.entity_id}"
-            for thing in self._records.entities.select("is_confirmed")
+            for thing in self._witness.things(tuple(words))
             if words == set(fold(thing.label)) and not subject & words
         ]
         named = [
             other
-            for other in self._records.claims.select("relation = ?", "called")
-            if other.ruling is Ruling.ADMIT and set(other.value.split()) == words
+            for other in self._records.claims.select(
+                "relation = ? AND ruling = ?", "called", Ruling.ADMIT
+            )
+            if set(other.value.split()) == words
             if not (subject <= set(other.subject.split()) or set(other.subject.split()) <= subject)
         ]
         if not things and not named:
@@ -230,14 +249,15 @@ class Rules:
         return None
 
     def _by_standing(self, case: _Case) -> Verdict | None:
-        if not case.has_standing:
-            return None
-        if case.is_known:
+        if case.has_standing and case.is_known:
             return Verdict(Ruling.ADMIT, Ground.TRUSTED)
-        is_gone = case.row.relation == "at" and case.row.is_negated
-        if is_gone or case.row.relation == "called":
-            return None
-        return Verdict(Ruling.ADMIT, Ground.EARNED)
+        is_visible = case.row.relation == "at" and not case.row.is_negated and not case.says_more
+        if case.has_standing and is_visible:
+            return Verdict(Ruling.ADMIT, Ground.EARNED)
+        is_told = case.row.kind is ClaimKind.EVENT and case.level is Level.UNKNOWN
+        if is_told and is_of_speaker(case.row.text):
+            return Verdict(Ruling.ADMIT, Ground.OWN_TASTE)
+        return None
 
 
 def reference(row: ClaimRow) -> str:

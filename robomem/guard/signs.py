@@ -14,17 +14,18 @@ from enum import StrEnum
 _TAG_CHARACTERS = range(0xE0000, 0xE0080)  # invisible copies of ASCII
 _BLOB = re.compile(r"[A-Za-z0-9+/_-]{40,}={0,2}")
 _CREDENTIALS = re.compile(
-    r"\b[a-z][a-z0-9+.-]*://[^\s/@]+:[^\s/@]+@|[?&](?:api_?key|token|password|secret)=", re.I
+    r"\b[a-z][a-z0-9+.-]{0,20}://[^\s/@:]{1,99}:[^\s/@]{1,99}@|[?&](?:api_?key|token|password|secret)=",
+    re.I,
 )
 _MARKUP = re.compile(
     r"<\|?/?\s*(?:im_start|im_end|system|assistant|user|tool|tool_call|function|inst|s|endoftext)\b[^>]*>"
     r"|\[/?(?:inst|system|tool)[^\]]*\]|<<\s*/?sys\s*>>|```|\{\s*['\"](?:name|tool|function|role|action)['\"]\s*:"
-    r"|(?:^|\W)#{2,}\s*(?:system|instruction|response|assistant)"
+    r"|(?<!#)#{2,}\s*(?:system|instruction|response|assistant)"
     r"|\b[a-z]+(?:_[a-z]+)+\((?:[^()]*)\)|(?:^|[\s\"'])(?:system|assistant|developer)\s*:",
     re.I,
 )
 _REPROGRAM = re.compile(
-    r"\b(?:ignore|disregard|forget|override|overwrite|bypass|discard|drop|set aside|do not follow|stop following|pay no"
+    r"\b(?:ignore|disregard|(?<!not )(?<!n't )(?<!never )forget|override|overwrite|bypass|discard|drop|set aside|do not follow|stop following|pay no"
     r" attention to)\b.{0,40}\b(?:instruction|prompt|rule|guideline|polic|direction|command|order|restriction|training"
     r"|programming|told|said|learn|memor(?:y|ies)|safety|constraint|filter)",
     re.I,
@@ -36,7 +37,7 @@ _ROLE = re.compile(
     re.I,
 )
 _SECRECY = re.compile(
-    r"\b(?:do not|don't|never|without)\b.{0,25}\b(?:tell|inform|mention|reveal|report|log|alert|ask|telling|asking|reporting)\b",
+    r"\b(?:do not|don't|never|without)\b(?!\s+(?:forget|fail|hesitate)\s+to\b).{0,25}\b(?:tell|inform|mention|reveal|report|log|alert|ask|telling|asking|reporting)\b",
     re.I,
 )
 _ABOUT_MEMORY = re.compile(

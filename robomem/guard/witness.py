@@ -10,42 +10,13 @@ from robomem.claims import Statement
 from robomem.config import GuardConfig
 from robomem.geometry import transform
 from robomem.guard.words import fold
+from robomem.sentences.words import ROOMS
 from robomem.store.records import Records
 from robomem.store.rows import Array, EntityRow, EventRow
 from robomem.types import EntityState, EventKind, Vector
 
 SIGHTINGS = (EventKind.APPEARED, EventKind.SEEN, EventKind.MOVED)
 RoomOf = Callable[[Vector], str | None]
-ROOMS = frozenset(
-    {
-        "kitchen",
-        "bedroom",
-        "bathroom",
-        "hall",
-        "hallway",
-        "corridor",
-        "office",
-        "study",
-        "garage",
-        "lounge",
-        "pantry",
-        "nursery",
-        "attic",
-        "basement",
-        "cellar",
-        "lobby",
-        "laboratory",
-        "lab",
-        "workshop",
-        "garden",
-        "balcony",
-        "terrace",
-        "toilet",
-        "room",
-        "library",
-        "laundry",
-    }
-)
 LONG_AGO_NS = -(2**62)
 
 
@@ -100,7 +71,7 @@ class Witness:
         """
         if statement.relation != "at":
             return NOTHING
-        found = (self._sight(row, about_ns) for row in self._things(fold(statement.subject)))
+        found = (self._sight(row, about_ns) for row in self.things(fold(statement.subject)))
         sights = [sight for sight in found if sight is not None]
         if all(sight.stamp_ns < since_ns for sight in sights):
             return NOTHING
@@ -121,6 +92,14 @@ class Witness:
             "is_confirmed AND (last_seen_ns >= ? OR absent_ns >= ?)", since_ns, since_ns
         )
         return {word for row in rows for word in fold(row.label)}
+
+    def things(self, words: tuple[str, ...]) -> list[EntityRow]:
+        """Return the things believed in whose name has all the words."""
+        if not words:
+            return []
+        pattern = "%" + max(words, key=len).replace("%", "").replace("_", "") + "%"
+        rows = self._records.entities.select("is_confirmed AND label LIKE ?", pattern)
+        return [row for row in rows if set(words) <= set(fold(row.label))]
 
     def _stand(self, statement: Statement, sight: _Sight, about_ns: int) -> Stand:
         """Return whether a thing is where it is said to be; a missing one may be anywhere but where it was.
@@ -158,17 +137,9 @@ class Witness:
             return True
         return False if away_m > 2 * self._near_m else None
 
-    def _things(self, words: tuple[str, ...]) -> list[EntityRow]:
-        """Return the things believed in whose name has all the words."""
-        if not words:
-            return []
-        pattern = "%" + max(words, key=len).replace("%", "").replace("_", "") + "%"
-        rows = self._records.entities.select("is_confirmed AND label LIKE ?", pattern)
-        return [row for row in rows if set(words) <= set(fold(row.label))]
-
     def _anchors(self, words: tuple[str, ...]) -> list[EntityRow]:
         """Return the present things that a place is named by: "kitchen table" is at every table."""
-        found = {row.entity_id: row for word in words for row in self._things((word,))}
+        found = {row.entity_id: row for word in words for row in self.things((word,))}
         return [
             row
             for row in found.values()
@@ -181,7 +152,7 @@ class Witness:
             return None
         if row.last_seen_ns <= about_ns:
             return self._latest(row, about_ns)
-        event = self._last_event(row, about_ns, SIGHTINGS)
+        event = self._last_sighting(row, about_ns)
         if event is None or event.keyframe_id is None or event.p_kf is None:
             return None
         if event.until_ns >= row.last_seen_ns:  # the sighting went on, and still does
@@ -190,21 +161,19 @@ class Witness:
         return _Sight(row.entity_id, p_map, min(event.until_ns, about_ns), is_present=True)
 
     def _latest(self, row: EntityRow, about_ns: int) -> _Sight:
-        """Return where a thing is believed to be; the look that missed it counts as one at it."""
-        is_present = row.state is EntityState.PRESENT
-        missed = None if is_present else self._last_event(row, about_ns, (EventKind.MISSING,))
-        stamp_ns = row.last_seen_ns if missed is None else missed.stamp_ns
+        """Return where a thing was believed to be; the look that missed it counts as one at it."""
+        is_present = row.missed_ns is None or row.missed_ns > about_ns
+        stamp_ns = row.last_seen_ns if is_present else row.missed_ns
+        assert stamp_ns is not None, "what is not present was missed at some time"
         return _Sight(row.entity_id, self._p_map(row), stamp_ns, is_present)
 
-    def _last_event(
-        self, row: EntityRow, about_ns: int, kinds: tuple[EventKind, ...]
-    ) -> EventRow | None:
-        marks = ", ".join("?" * len(kinds))
+    def _last_sighting(self, row: EntityRow, about_ns: int) -> EventRow | None:
+        marks = ", ".join("?" * len(SIGHTINGS))
         events = self._records.events.select(
             f"entity_id = ? AND stamp_ns <= ? AND kind IN ({marks})",
             row.entity_id,
             about_ns,
-            *kinds,
+            *SIGHTINGS,
         )
         return max(events, key=lambda e: (e.until_ns, e.event_id), default=None)
 

@@ -12,8 +12,9 @@ from robomem.semantic.facts.fact import Fact, Meaning, ScoredFact
 from robomem.semantic.facts.graph import FactGraphs
 from robomem.semantic.facts.names import Names
 from robomem.semantic.facts.reading import Reader
-from robomem.semantic.facts.relations import IS_A, Relations
+from robomem.semantic.facts.relations import Relations
 from robomem.semantic.facts.truths import NOW_NS, Pattern, Truths, openness
+from robomem.sentences.forms import IS_A
 from robomem.store.access import Access
 
 MAX_KINDS = 1000  # things that one word is looked up for
@@ -129,12 +130,9 @@ class KnownFacts:
         names = [name]
         with self._access.reading():
             for relation in relations:
-                names = [
-                    other
-                    for one in names
-                    for other in self._step(one, relation, as_of_ns, known_at_ns)
-                ]
-        return list(dict.fromkeys(names))
+                found = [self._step(one, relation, as_of_ns, known_at_ns) for one in names]
+                names = list(dict.fromkeys(other for others in found for other in others))
+        return names
 
     def related(self, words: str, k: int = 10, *, as_of_ns: int | None = None) -> list[ScoredFact]:
         """Return the facts nearest to the names in a text, best first: personalised PageRank from these.

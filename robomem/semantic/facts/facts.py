@@ -22,9 +22,10 @@ from robomem.semantic.facts.fact import Fact
 from robomem.semantic.facts.listening import Listener
 from robomem.semantic.facts.names import marks, reference
 from robomem.semantic.facts.reading import fact_of
-from robomem.semantic.facts.relations import IS_A
 from robomem.semantic.facts.truths import Group
-from robomem.semantic.facts.utterances import CALLED, ROBOT, parse
+from robomem.sentences import read
+from robomem.sentences.forms import CALLED, IS_A
+from robomem.sentences.reading import ROBOT
 from robomem.store.access import Access
 from robomem.store.fact_rows import FOREVER_NS, AliasRow, FactRow
 from robomem.types import EventKind, Happening
@@ -247,25 +248,28 @@ class Facts(KnownFacts):
         Returns:
             What was learned; a new name for something is no fact of its own.
         """
-        learned, listener = [], Listener(self._names, self._config)
-        for saying in parse(text):
-            names = listener.names(saying, stamp_ns=stamp_ns, source=source, entity_id=entity_id)
-            if names is None:
-                continue
-            if saying.relation == CALLED:
-                self.alias(*names, stamp_ns=stamp_ns, source=source, event_id=event_id)
-                continue
-            learned.append(
-                self.learn(
-                    names[0],
-                    saying.relation,
-                    names[1],
-                    stamp_ns=stamp_ns,
-                    is_denied=saying.is_denied,
-                    source=source,
-                    event_id=event_id,
+        listener, learned = Listener(self._names, self._config), []
+        with self._access.writing():
+            for saying in read(text).sayings:
+                names = listener.names(
+                    saying, stamp_ns=stamp_ns, source=source, entity_id=entity_id
                 )
-            )
+                if names is None or not saying.is_plain:
+                    continue
+                if saying.relation == CALLED:
+                    self.alias(*names, stamp_ns=stamp_ns, source=source, event_id=event_id)
+                    continue
+                learned.append(
+                    self.learn(
+                        names[0],
+                        saying.relation,
+                        names[1],
+                        stamp_ns=stamp_ns,
+                        is_denied=saying.is_denied,
+                        source=source,
+                        event_id=event_id,
+                    )
+                )
         return learned
 
     def hear(self, numbered: Iterable[tuple[int, Happening]]) -> None:
@@ -279,8 +283,8 @@ class Facts(KnownFacts):
     def judged(self, kind: ClaimKind, item_id: int) -> None:
         """Believe what the guard let out, and no longer what it holds: a fact, a name, or all that an event told."""
         column = {ClaimKind.FACT: "fact_id", ClaimKind.ALIAS: "alias_id"}.get(kind, "event_id")
-        is_held = self._records.is_held(kind, item_id)
         with self._access.writing():
+            is_held = self._records.is_held(kind, item_id)
             if kind is not ClaimKind.ALIAS:
                 told = self._records.facts.select(f"{column} = ?", item_id)
                 for row in told:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from robomem.config import FactsConfig
 from robomem.semantic.facts.names import Names, reference
-from robomem.semantic.facts.utterances import ROBOT, SPEAKER, THIS, Saying
+from robomem.sentences.reading import ROBOT, SPEAKER, THIS, Saying
 
 
 @dataclass(frozen=True, slots=True)

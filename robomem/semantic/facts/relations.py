@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from robomem.errors import DataError
+from robomem.sentences.forms import HAS_COLOUR, IS_A
 from robomem.store.fact_rows import RelationRow
 from robomem.store.records import Records
 
-IS_A = "is a"
-HAS_COLOUR = "has colour"
 HAS_FAVOURITE = "has favourite "  # of each kind of thing one
 MAX_LENGTH = 80
 
