@@ -7,7 +7,7 @@ import pytest
 from robomem_sim.bench_recall import bench, bench_recall
 from robomem_sim.bench_recall.cells import FOUND, Cell, measure_cell
 from robomem_sim.bench_recall.report import QUICK, Settings, tables_of
-from robomem_sim.bench_recall.trials import QUICK_TRIALS, TRIALS
+from robomem_sim.bench_recall.trials import QUICK_TRIALS, QUICK_VARIANTS, TRIALS, VARIANTS
 
 from robomem.cli import main
 from robomem.errors import ConfigError, FormatError
@@ -16,7 +16,7 @@ from robomem.policy.memories import MEMORIES
 from robomem.policy.training.settings import TrainingSettings
 from robomem.policy.training.tasks import make_task, shape_of
 
-CELL = Cell(QUICK_TRIALS[0], "gru", seed=0, minutes=1.0, episodes=4)
+CELL = Cell(QUICK_TRIALS[0], QUICK_VARIANTS[1], seed=0, minutes=1.0, episodes=4)
 
 
 def test_a_quick_run_fills_its_table(tmp_path):
@@ -48,7 +48,7 @@ def test_other_settings_are_another_cell():
     others = [
         replace(CELL, seed=1),
         replace(CELL, minutes=2.0),
-        replace(CELL, memory="none"),
+        replace(CELL, variant=QUICK_VARIANTS[0]),
         replace(CELL, episodes=5),
         replace(CELL, trial=replace(CELL.trial, tests={"delay 9": {"delay_steps": 9}})),
     ]
@@ -86,15 +86,18 @@ def test_all_of_a_first_seed_comes_before_the_next():
     cells = Settings(seed=5).cells
 
     assert [cell.seed for cell in cells] == sorted(cell.seed for cell in cells)
-    assert len(cells) == 3 * len(TRIALS) * len(MEMORIES)
-    assert {cell.memory for cell in cells} == set(MEMORIES)
+    assert len(cells) == 3 * len(TRIALS) * len(VARIANTS)
+    assert {cell.variant.memory for cell in cells} == set(MEMORIES)
 
 
 def test_only_some_cells_can_be_asked_for():
     cells = Settings(only=("ballet-8/hcam", "/none/1")).cells
 
-    assert {cell.name for cell in cells if cell.seed == 0} == {"ballet-8/hcam/0"}
-    assert len(cells) == 3 + len(TRIALS)
+    assert {cell.name for cell in cells if cell.seed == 0} == {
+        "ballet-8/hcam/0",
+        "ballet-8/hcam+pairs/0",
+    }
+    assert len(cells) == 3 * 2 + len(TRIALS)
 
 
 @pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: trial.name)
@@ -105,7 +108,7 @@ def test_what_is_tested_has_the_shape_of_what_is_learned(trial):
     }
 
     assert len(shapes) == 1
-    assert all(isinstance(Cell(trial, m, 0, 1.0, 1).training, TrainingSettings) for m in MEMORIES)
+    assert all(isinstance(Cell(trial, v, 0, 1.0, 1).training, TrainingSettings) for v in VARIANTS)
 
 
 @pytest.mark.parametrize("wrong", [{"frames": 3}, {"only": ("elephant",)}])

@@ -2,9 +2,7 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robomem.errors import ConfigError
@@ -59,21 +57,23 @@ class Agent(nn.Module):
         self.shape = shape
         self._auxiliary_weight = settings.auxiliary_weight
         self._attention_weight = settings.attention_weight
-        size = settings.size
-        self.register_buffer("mean", torch.zeros(shape.state_size))
-        self.register_buffer("scale", torch.ones(shape.state_size))
+        self._sees_position = settings.sees_position
+        size, perceived_size = settings.size, shape.state_size + 3 * settings.sees_position
+        self.register_buffer("mean", torch.zeros(perceived_size))
+        self.register_buffer("scale", torch.ones(perceived_size))
         self.encoder = nn.Sequential(
-            nn.Linear(shape.state_size, size), nn.LayerNorm(size), nn.SiLU(), nn.Linear(size, size)
+            nn.Linear(perceived_size, size), nn.LayerNorm(size), nn.SiLU(), nn.Linear(size, size)
         )
         self.memory = make_memory(settings.memory, size, size, **settings.memory_settings)
         self.head = make_head(2 * size, shape)
         if settings.attention_weight and not isinstance(self.memory, AttentiveMemory):
             raise ConfigError(f"memory {settings.memory} has no attention that could be supervised")
 
-    def normalise(self, states: NDArray[np.float32]) -> None:
-        """Take the mean and the spread of states (N, D) for those of all that will be observed."""
-        self.mean.copy_(torch.from_numpy(states.mean(0)))
-        self.scale.copy_(torch.from_numpy(states.std(0).clip(LEAST_SCALE)))
+    def normalise(self, moments: Moments) -> None:
+        """Take the mean and the spread of moments (N, ...) for those of all that will be perceived."""
+        perceived = self._perceived(moments)
+        self.mean.copy_(perceived.mean(0))
+        self.scale.copy_(perceived.std(0).clamp(min=LEAST_SCALE))
 
     def forward(self, batch: Batch) -> Losses:
         """Return the losses of a batch."""
@@ -96,8 +96,14 @@ class Agent(nn.Module):
         return action, state
 
     def _encoded(self, moments: Moments) -> Moments:
-        states = (moments.features - self.mean) / self.scale
-        return moments._replace(features=self.encoder(states.clamp(-WIDEST, WIDEST)))
+        perceived = (self._perceived(moments) - self.mean) / self.scale
+        return moments._replace(features=self.encoder(perceived.clamp(-WIDEST, WIDEST)))
+
+    def _perceived(self, moments: Moments) -> Tensor:
+        """Return what goes into the encoder, (..., D or D + 3)."""
+        if not self._sees_position:
+            return moments.features
+        return torch.cat((moments.features, moments.positions), -1)
 
     def _remembered(self, moments: Moments, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return what is remembered at the reads, (B, R, C), and the loss of where the memory looked for it."""

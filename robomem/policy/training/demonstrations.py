@@ -84,10 +84,14 @@ class Demonstrations:
         drawn = rng.choice(self._settings.episodes, self._settings.batch, replace=False)
         return batch_of([self[int(index)] for index in drawn[rank::ranks]])
 
-    def states(self, count: int) -> NDArray[np.float32]:
-        """Return the states of the first episodes, (N, D)."""
-        count = min(count, self._settings.episodes)
-        return np.concatenate([self[index].states for index in range(count)])
+    def moments(self, count: int) -> Moments:
+        """Return all moments of the first episodes, (N, ...)."""
+        first = [self[index] for index in range(min(count, self._settings.episodes))]
+        return Moments(
+            features=torch.from_numpy(np.concatenate([episode.states for episode in first])),
+            stamps_s=torch.from_numpy(np.concatenate([episode.stamps_s for episode in first])),
+            positions=torch.from_numpy(np.concatenate([episode.positions for episode in first])),
+        )
 
     def _collect(self, seed: int) -> Episode:
         observations: list[dict[str, NDArray[np.float32]]] = []

@@ -43,7 +43,7 @@ class Imitation:
         with torch.random.fork_rng(self._share.cuda_devices):
             torch.manual_seed(settings.seed)
             self.agent = Agent(settings, self.demonstrations.shape)
-        self.agent.normalise(self.demonstrations.states(NORMALISED_EPISODES))
+        self.agent.normalise(self.demonstrations.moments(NORMALISED_EPISODES))
         self.agent.to(self._share.device)
         self._model = self._share.wrapped(self.agent)
         self._optimiser = torch.optim.AdamW(

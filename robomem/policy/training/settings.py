@@ -25,6 +25,7 @@ class TrainingSettings:
         minutes: Of CPU time, to end earlier than that; such a run cannot be repeated bit for bit.
         batch: Episodes a step.
         episodes: Different demonstrations there are, each collected when it is first needed.
+        sees_position: Whether the encoder is told where the robot is; a memory that minds places always is.
         size: Of an encoded moment, and of what is remembered.
         learning_rate: The highest.
         warm_up: Steps until it is reached; from there it falls as a cosine.
@@ -44,6 +45,7 @@ class TrainingSettings:
     minutes: float | None = None
     batch: int = 32
     episodes: int = 4096
+    sees_position: bool = True
     size: int = 64
     learning_rate: float = 1e-3
     warm_up: int = 50

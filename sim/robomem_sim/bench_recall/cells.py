@@ -17,7 +17,7 @@ from robomem.policy.training.evaluation import Score, evaluate, moment_of
 from robomem.policy.training.runs import train
 from robomem.policy.training.settings import TrainingSettings
 from robomem.policy.training.tasks import make_task
-from robomem_sim.bench_recall.trials import Trial
+from robomem_sim.bench_recall.trials import Trial, Variant
 
 TIMED_STEPS = 100
 FOUND = "found.json"
@@ -31,22 +31,22 @@ class Cell:
 
     Attributes:
         trial: The task.
-        memory: By its name.
+        variant: What it is learned with.
         seed: Of the training and of the test.
         minutes: Of CPU time, at most.
         episodes: To score it.
     """
 
     trial: Trial
-    memory: str
+    variant: Variant
     seed: int
     minutes: float
     episodes: int
 
     @property
     def name(self) -> str:
-        """What it is called: trial/memory/seed."""
-        return f"{self.trial.name}/{self.memory}/{self.seed}"
+        """What it is called: trial/variant/seed."""
+        return f"{self.trial.name}/{self.variant.name}/{self.seed}"
 
     @property
     def training(self) -> TrainingSettings:
@@ -54,12 +54,12 @@ class Cell:
         values: dict[str, Any] = {
             "task": self.trial.task,
             "task_settings": dict(self.trial.settings),
-            "memory": self.memory,
-            "memory_settings": dict(self.trial.memories.get(self.memory, {})),
+            "memory": self.variant.memory,
+            "memory_settings": dict(self.trial.memories.get(self.variant.memory, {})),
             "seed": self.seed,
             "minutes": self.minutes,
         }
-        return TrainingSettings(**(values | dict(self.trial.learn)))
+        return TrainingSettings(**(values | dict(self.trial.learn) | dict(self.variant.learn)))
 
     @property
     def key(self) -> str:
@@ -123,7 +123,7 @@ def measure_cell(cell: Cell, folder: Path, *, on_fraction: OnFraction) -> CellFo
     found = CellFound(
         name=cell.name,
         trial=cell.trial.name,
-        memory=cell.memory,
+        memory=cell.variant.name,
         seed=cell.seed,
         steps=done.step,
         cpu_minutes=done.cpu_s / 60,

@@ -8,9 +8,8 @@ from robomem.errors import ConfigError
 from robomem.eval.bench import Table
 from robomem.eval.columns import NONE
 from robomem.eval.machine import Machine, where
-from robomem.policy.memories import MEMORIES
 from robomem_sim.bench_recall.cells import Cell, CellFound
-from robomem_sim.bench_recall.trials import QUICK_MEMORIES, QUICK_TRIALS, TRIALS
+from robomem_sim.bench_recall.trials import QUICK_TRIALS, QUICK_VARIANTS, TRIALS, VARIANTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +28,7 @@ class Settings:
     seed: int = 0
     seeds: int = 3
     minutes: float = 5.0
-    episodes: int = 256
+    episodes: int = 128
     only: tuple[str, ...] = ()
     is_quick: bool = False
 
@@ -42,12 +41,12 @@ class Settings:
     def cells(self) -> list[Cell]:
         """All cells, those of the first seed before those of the next."""
         trials = QUICK_TRIALS if self.is_quick else TRIALS
-        memories = QUICK_MEMORIES if self.is_quick else tuple(MEMORIES)
+        variants = QUICK_VARIANTS if self.is_quick else VARIANTS
         cells = [
-            Cell(trial, memory, seed, self.minutes, self.episodes)
+            Cell(trial, variant, seed, self.minutes, self.episodes)
             for seed in range(self.seed, self.seed + self.seeds)
             for trial in trials
-            for memory in memories
+            for variant in variants
         ]
         return [cell for cell in cells if not self.only or any(t in cell.name for t in self.only)]
 

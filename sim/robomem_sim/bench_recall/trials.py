@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from robomem.policy.memories import MEMORIES
 from robomem.policy.training.settings import Setting
 
 Settings = Mapping[str, Setting]
@@ -36,16 +37,62 @@ def _ballet(dancers: int) -> Trial:
         "robomem/Ballet-v0",
         {"dancers": dancers, "delay_steps": 16},
         {"delay 16": AS_LEARNED, "delay 48": {"delay_steps": 48}},
+        FAST,
     )
 
 
+FAST: Settings = {"learning_rate": 2e-3, "enough_loss": 0.01}
 TRIALS = (
     _ballet(8),
+    Trial(
+        "repeat-back",
+        "robomem/RepeatBack-v0",
+        {"back_steps": 4, "steps": 48},
+        {"48 steps": AS_LEARNED, "96 steps": {"steps": 96}},
+        FAST,
+    ),
+    Trial(
+        "t-maze",
+        "robomem/TMaze-v0",
+        {"length": 16},
+        {"16 cells": AS_LEARNED, "32 cells": {"length": 32}},
+        # who is told its position learns where the junction is
+        {**FAST, "sees_position": False},
+    ),
+    Trial(
+        "drawer-search",
+        "robomem/DrawerSearch-v0",
+        {},
+        {"delay 8": AS_LEARNED, "delay 32": {"delay_steps": 32}},
+        {**FAST, "enough_loss": 1e-4},
+    ),
     Trial(
         "colour",
         "robomem/RememberColour-v0",
         {"delay_steps": 32},
         {"delay 32": AS_LEARNED, "delay 64": {"delay_steps": 64}},
+        FAST,
+    ),
+    Trial(
+        "hidden-object",
+        "robomem/HiddenObject-v0",
+        {},
+        {"delay 8": AS_LEARNED, "delay 32": {"delay_steps": 32}},
+        FAST,
+    ),
+    Trial(
+        "shell-game",
+        "robomem/ShellGame-v0",
+        {"swaps": 4},
+        {"4 swaps": AS_LEARNED, "8 swaps": {"swaps": 8}},
+        FAST,
+    ),
+    Trial(
+        "chain",
+        "robomem/ChainOfColours-v0",
+        {},
+        {"as learned": AS_LEARNED},
+        FAST,
     ),
     _ballet(2),
     _ballet(4),
@@ -59,4 +106,31 @@ QUICK_TRIALS = (
         {"steps": 4, "batch": 4, "episodes": 16, "size": 16},
     ),
 )
-QUICK_MEMORIES = ("none", "gru")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A memory, as it is trained.
+
+    Attributes:
+        name: What the tables call it.
+        memory: Its name.
+        learn: Settings of the training that differ.
+    """
+
+    name: str
+    memory: str
+    learn: Settings = field(default_factory=dict)
+
+
+def _taught(memory: str) -> Variant:
+    """Return a memory that is shown, too, which moments an action depends on."""
+    return Variant(f"{memory}+pairs", memory, {"attention_weight": 1.0})
+
+
+VARIANTS = (
+    *(Variant(memory, memory) for memory in MEMORIES),
+    _taught("transformer"),
+    _taught("hcam"),
+)
+QUICK_VARIANTS = (Variant("none", "none"), Variant("gru", "gru"))
