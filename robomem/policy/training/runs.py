@@ -75,8 +75,15 @@ def train(  # noqa: PLR0913 - what a command line says
         while not run.is_done:
             run.step()
         return run
-    with TrainingLog(folder, step=run.progressed.step, with_tensorboard=with_tensorboard) as log:
-        _run(run, folder, log, on_step)
+    with (
+        _interrupts_counted() as interrupts,
+        TrainingLog(folder, step=run.progressed.step, with_tensorboard=with_tensorboard) as log,
+    ):
+        while not (run.is_done or interrupts):
+            _step(run, folder, log, on_step)
+        run.save(folder / CHECKPOINT)
+    if interrupts:
+        raise KeyboardInterrupt
     run.save(folder / MODEL, is_final=True)
     return run
 
@@ -93,21 +100,16 @@ def load_agent(path: Path) -> tuple[Agent, TrainingSettings]:
     return agent.eval(), checkpoint.settings
 
 
-def _run(run: Imitation, folder: Path, log: TrainingLog, on_step: OnStep | None) -> None:
-    """Take the steps that are left."""
-    with _interrupts_counted() as interrupts:
-        while not (run.is_done or interrupts):
-            row = run.step()
-            step = run.progressed.step
-            log.write(step, row)
-            if on_step is not None:
-                on_step(Told(run.fraction, step, row["loss"], row["agreement"]))
-            if step % STEPS_A_CHECKPOINT == 0:
-                log.flush()
-                run.save(folder / CHECKPOINT)
+def _step(run: Imitation, folder: Path, log: TrainingLog, on_step: OnStep | None) -> None:
+    """Take a step, tell of it, and now and then keep what was learned."""
+    row = run.step()
+    step = run.progressed.step
+    log.write(step, row)
+    if on_step is not None:
+        on_step(Told(run.fraction, step, row["loss"], row["agreement"]))
+    if step % STEPS_A_CHECKPOINT == 0:
+        log.flush()
         run.save(folder / CHECKPOINT)
-    if interrupts:
-        raise KeyboardInterrupt
 
 
 @contextmanager
