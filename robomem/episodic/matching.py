@@ -60,10 +60,28 @@ class EventFilter:
             raise QueryError(f"there are no events of kind {unknown[0]!r}")
 
 
+def excluded_rows(columns: EventColumns, wanted: EventFilter) -> Rows:
+    """Return the rows that a filter names to be left out, rising."""
+    return columns.rows_of(np.array(sorted(wanted.excluded_ids), np.int64))
+
+
 def matching(
-    columns: EventColumns, wanted: EventFilter, *, among: Among, has_embedding: bool = False
+    columns: EventColumns,
+    wanted: EventFilter,
+    *,
+    among: Among,
+    excluded: Rows,
+    has_embedding: bool = False,
 ) -> Rows:
-    """Return which rows satisfy a filter, rising; `among` are rows that rise, or a span of them."""
+    """Return which rows satisfy a filter, rising.
+
+    Args:
+        columns: Those of all events.
+        wanted: The filter.
+        among: Rows that rise, or a span of them.
+        excluded: The `excluded_rows` of the filter.
+        has_embedding: Leave out those without one.
+    """
     since_ns = wanted.since_ns
     if isinstance(among, slice) and since_ns is not None and columns.newest_in(among) < since_ns:
         return np.empty(0, np.int64)
@@ -75,8 +93,7 @@ def matching(
         rows += among.start
     else:
         rows = among[is_match]
-    if wanted.excluded_ids:
-        excluded = columns.rows_of(np.array(sorted(wanted.excluded_ids), np.int64))
+    if len(excluded):
         rows = rows[~np.isin(rows, excluded, assume_unique=True)]
     if wanted.near_map is not None:
         rows = rows[away_m(columns, rows, wanted.near_map) <= wanted.radius_m]

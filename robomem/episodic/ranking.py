@@ -56,13 +56,14 @@ class Ranking:
         if len(self.rows) < self._limit:
             return narrow
         missing = 1 - float(self.scores[-1]) + ROUNDING
-        if "place" in self._weights and missing < self._weights["place"]:
-            reach_m = narrow.radius_m * missing / self._weights["place"]
-            narrow = replace(narrow, radius_m=reach_m + ROUNDING_M)
-        if "time" in self._weights and missing < self._weights["time"]:
+        if missing < self._weights.get("place", 0):
+            reach_m = narrow.radius_m * missing / self._weights["place"] + ROUNDING_M
+            narrow = replace(narrow, radius_m=min(reach_m, narrow.radius_m))
+        if missing < self._weights.get("time", 0):
             age_ns = int(DAY_NS / (1 - missing / self._weights["time"])) - DAY_NS
             since_ns = self._end_ns - age_ns
-            narrow = replace(narrow, since_ns=max(since_ns, narrow.since_ns or since_ns))
+            if narrow.since_ns is None or narrow.since_ns < since_ns:
+                narrow = replace(narrow, since_ns=since_ns)
         return narrow
 
     def add(self, rows: Rows, **known: Scores) -> None:

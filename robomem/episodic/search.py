@@ -30,7 +30,7 @@ from robomem.checks import checked_embedding
 from robomem.claims import ClaimKind
 from robomem.config import EpisodicConfig
 from robomem.episodic.events import events_of
-from robomem.episodic.matching import Among, EventFilter, matching
+from robomem.episodic.matching import Among, EventFilter, excluded_rows, matching
 from robomem.episodic.ranking import Ranking, Scores
 from robomem.errors import DataError, QueryError
 from robomem.store.access import Access
@@ -107,20 +107,19 @@ class EventSearch:
                 held_ids = records.held_ids(ClaimKind.EVENT)
                 wanted = replace(wanted, excluded_ids=wanted.excluded_ids | held_ids)
             columns = self._index.current(records)
-            span = columns.span(wanted.since_ns, wanted.until_ns)
-            among: Among = span
-            if text is not None:
-                among = columns.words.rows_with(re.findall(r"[^\W_]+", text), span)
+            among = _with_words(columns, wanted, text)
+            excluded = excluded_rows(columns, wanted)
             given = {"text": text, "similarity": embedding}
             cues = [name for name, one in given.items() if one is not None]
             ranking = Ranking(columns, wanted, self._config, cues=cues, limit=limit)
             if embedding is not None:
-                rows = matching(columns, wanted, among=among, has_embedding=True)
+                rows = matching(columns, wanted, among=among, excluded=excluded, has_embedding=True)
                 rows, similarity = _similar(columns, rows, embedding, is_exact=is_exact)
                 ranking.add(rows, similarity=similarity)
             else:
                 for part in _parts(among):
-                    ranking.add(matching(columns, ranking.narrowed(), among=part))
+                    narrowed = ranking.narrowed()
+                    ranking.add(matching(columns, narrowed, among=part, excluded=excluded))
             hits = _hits(columns, ranking)
             if has_neighbours:
                 hits = self._with_neighbours(records, columns, hits, wanted)[:limit]
@@ -167,7 +166,10 @@ class EventSearch:
         beside = {hit: self._beside(records, hit.event_id) for hit in hits}
         near_ids = sorted({event_id for some in beside.values() for event_id, _ in some})
         near_rows = columns.rows_of(np.array(near_ids, np.int64))
-        allowed = columns["event_id"][matching(columns, wanted, among=near_rows)].tolist()
+        excluded = excluded_rows(columns, wanted)
+        allowed = columns["event_id"][
+            matching(columns, wanted, among=near_rows, excluded=excluded)
+        ].tolist()
         for hit, some in beside.items():
             for event_id, steps in some:
                 score = hit.score * self._config.neighbour_share**steps
@@ -197,6 +199,12 @@ class EventSearch:
                 start=1,
             )
         ]
+
+
+def _with_words(columns: EventColumns, wanted: EventFilter, text: str | None) -> Among:
+    """Return the rows with every word of a text, or without one a span of rows, as near as that is known."""
+    span = columns.span(wanted.since_ns, wanted.until_ns)
+    return span if text is None else columns.words.rows_with(re.findall(r"[^\W_]+", text), span)
 
 
 def _parts(among: Among) -> Iterator[Among]:

@@ -108,7 +108,8 @@ class EventWords:
             return rows
         rows = rows[~np.isin(rows, list(self._reworded))]
         now = [row for row, has in self._reworded.items() if codes <= has]
-        return np.union1d(rows, [row for row in now if span.start <= row < span.stop]).astype(int)
+        now = [row for row in now if span.start <= row < span.stop]
+        return np.union1d(rows, np.array(now, np.int64))
 
     def kept(self, kept_rows: Rows, *, count: int) -> tuple[list[str], Segment]:
         """Return the stems, and the rows that have each, where only some of `count` rows are left."""
