@@ -45,6 +45,7 @@ FACTS = """SELECT event.event_id, stamp_ns, until_ns, kind, source, label, room,
 TEXT = 7  # where it is in these
 POSES = "SELECT keyframe_id, T_map_kf FROM keyframe WHERE keyframe_id IN (SELECT value FROM json_each(?))"
 Zones = tuple[NDArray[np.int64], NDArray[np.int64]]
+NO_ZONES: Zones = (np.empty(0, np.int64), np.empty(0, np.int64))
 ZONE = 4096
 BLOCK = 10_000  # events are read so many at once
 NEW = f"{FACTS} WHERE event.event_id > ? ORDER BY event.event_id LIMIT {BLOCK}"
@@ -68,7 +69,7 @@ class EventColumns:
         self.loaded_codes = codes
         self.words = words
         self._new_codes: Codes = np.empty((0, codes.shape[1]), np.int8)
-        self._known_zones: Zones | None = None
+        self._known_zones = NO_ZONES
 
     @classmethod
     def empty(cls, dim: int, stemmer: Stemmer) -> "EventColumns":
@@ -162,15 +163,15 @@ class EventColumns:
 
     def read_new(self, records: Records) -> None:
         """Add the events that were logged since."""
-        self._reserve(self._count + records.counter("event") - self.last_id)
         while block := records.read(NEW, self.last_id):
+            self._reserve(self._count + records.counter("event") - self.last_id)
             columns, codes = self._decode(records, block)
             self.words.append(self._count, [row[TEXT] for row in block])
             self._append(columns, codes)
 
     def read_again(self, records: Records, event_ids: Sequence[int]) -> None:
         """Read events anew that were changed or deleted."""
-        self._known_zones = None
+        self._known_zones = NO_ZONES
         ids = np.unique(np.array(event_ids, np.int64))
         rows = self.rows_of(ids)
         self["is_gone"][rows] = True
@@ -209,18 +210,19 @@ class EventColumns:
 
     def _zones(self) -> Zones:
         """Return the first beginning and the last end of every `ZONE` rows."""
-        if self._known_zones is None:
-            starts = np.arange(0, self._count, ZONE)
-            self._known_zones = (
-                np.minimum.reduceat(self["stamp_ns"], starts) if self._count else starts,
-                np.maximum.reduceat(self["until_ns"], starts) if self._count else starts,
-            )
+        firsts_ns, lasts_ns = self._known_zones
+        known = ZONE * len(firsts_ns)
+        if known < self._count:
+            starts = np.arange(0, self._count - known, ZONE)
+            more_firsts = np.minimum.reduceat(self["stamp_ns"][known:], starts)
+            more_lasts = np.maximum.reduceat(self["until_ns"][known:], starts)
+            self._known_zones = np.append(firsts_ns, more_firsts), np.append(lasts_ns, more_lasts)
         return self._known_zones
 
     def _append(self, columns: Columns, codes: Codes) -> None:
-        self._known_zones = None
+        firsts_ns, lasts_ns = self._known_zones
         count, total = self._count, self._count + len(codes)
-        self._reserve(total)
+        self._known_zones = firsts_ns[: count // ZONE], lasts_ns[: count // ZONE]
         for name, column in columns.items():
             self._arrays[name][count:total] = column
         loaded = len(self.loaded_codes)

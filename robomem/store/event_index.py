@@ -1,9 +1,9 @@
 """The columns of the events, kept current, and in a file so that a memory opens at once.
 
 The rows of the records are the truth: where the file is absent, damaged, or not of these records, the columns
-are read from them. `events.idx` is a line of JSON, the columns one after the other, the rows of every word,
-and the codes of the embeddings, which are mapped and not read. Its checksum is in the records, written after it: a file that is
-newer than its records (a power cut took their end) is none of theirs.
+are read from them. `events.idx` is a line of JSON, the columns one after the other, the rows of every word, and
+the codes of the embeddings, which are mapped and not read. Its checksum is in the records, written after it: a
+file that is newer than its records (a power cut took their end) is none of theirs.
 """
 
 import json
