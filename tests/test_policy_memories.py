@@ -17,6 +17,7 @@ TINY = {
     "token-bank": {"size": 16, "heads": 2, "slots": 5, "cognitive": 2},
     "place-wise": {"size": 16, "heads": 2, "places": 5, "queue": 3, "top_k": 2, "hops": 2},
     "compressed-window": {"size": 16, "heads": 2, "window": 6},
+    "neural": {"size": 8, "hidden": 6, "chunk": 4},
 }
 D, OUT = 6, 5
 every_memory = pytest.mark.parametrize("name", MEMORIES)

@@ -13,6 +13,7 @@ from robomem.policy.memories.frame_stack import FrameStack, FrameStackSettings
 from robomem.policy.memories.gru import GRU, GRUSettings
 from robomem.policy.memories.hcam import HCAM, HCAMSettings
 from robomem.policy.memories.memory import PolicyMemory
+from robomem.policy.memories.neural import Neural, NeuralSettings
 from robomem.policy.memories.no_memory import NoMemory, NoMemorySettings
 from robomem.policy.memories.place_wise import PlaceWise, PlaceWiseSettings
 from robomem.policy.memories.token_bank import TokenBank, TokenBankSettings
@@ -28,6 +29,7 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     "token-bank": (TokenBank, TokenBankSettings),
     "place-wise": (PlaceWise, PlaceWiseSettings),
     "compressed-window": (CompressedWindow, CompressedWindowSettings),
+    "neural": (Neural, NeuralSettings),
 }
 
 MEMORIES = tuple(_KINDS)
