@@ -16,6 +16,7 @@ TINY = {
     "ffm": {"size": 16, "traces": 6, "contexts": 3},
     "token-bank": {"size": 16, "heads": 2, "slots": 5, "cognitive": 2},
     "place-wise": {"size": 16, "heads": 2, "places": 5, "queue": 3, "top_k": 2, "hops": 2},
+    "short-term": {"size": 16, "heads": 2, "slots": 7, "radius_m": 4.0},
     "compressed-window": {"size": 16, "heads": 2, "window": 6},
     "neural": {"size": 8, "hidden": 6, "chunk": 4},
 }
