@@ -16,6 +16,7 @@ TINY = {
     "ffm": {"size": 16, "traces": 6, "contexts": 3},
     "token-bank": {"size": 16, "heads": 2, "slots": 5, "cognitive": 2},
     "place-wise": {"size": 16, "heads": 2, "places": 5, "queue": 3, "top_k": 2, "hops": 2},
+    "reversible": {"size": 16, "blocks": 2, "places": 5},
     "short-term": {"size": 16, "heads": 2, "slots": 7, "radius_m": 4.0},
     "compressed-window": {"size": 16, "heads": 2, "window": 6},
     "neural": {"size": 8, "hidden": 6, "chunk": 4},
@@ -189,7 +190,8 @@ def test_gradients_stay_finite_over_500_moments_and_reach_every_weight(name):
     memory, moments = tiny(name), lived(2, 500)
     features = moments.features.requires_grad_()
 
-    memory(moments, reads=torch.tensor([[250, 499]] * 2))[0].square().sum().backward()
+    outputs, _ = memory(moments, reads=torch.tensor([[250, 499]] * 2))
+    (outputs.square().sum() + memory.auxiliary_loss(moments)).backward()
 
     assert features.grad.isfinite().all()
     for weight_name, weight in memory.named_parameters():

@@ -27,6 +27,11 @@ def parted(rows: Tensor, dim: int, *sizes: int) -> Tensor:
     return rows.reshape(*rows.shape[:dim], *sizes, *rows.shape[dim + 1 :])
 
 
+def distances(points: Tensor, others: Tensor) -> Tensor:
+    """Return how far points (B, R, 3) are from others (B, N, 3): (B, R, N); exact far from the origin, too."""
+    return (points[:, :, None] - others[:, None]).square().sum(dim=-1).sqrt()
+
+
 def feed_forward(size: int) -> nn.Sequential:
     """Return the two layers of a transformer's block, with its norm before them: (..., C) to (..., C)."""
     return nn.Sequential(

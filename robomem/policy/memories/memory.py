@@ -63,6 +63,10 @@ class PolicyMemory(nn.Module, ABC):
             (B, R or T, output_size), and the state after the last moment.
         """
 
+    def auxiliary_loss(self, moments: Moments) -> Tensor:
+        """Return what a memory wants besides what a policy asks of it, to be added with a weight; most want nothing."""
+        return moments.features.new_zeros(())
+
     @property
     def state_bytes(self) -> int:
         """Bytes that the state of one robot takes, whatever it has lived through."""

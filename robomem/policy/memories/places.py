@@ -5,7 +5,7 @@ in numpy before anything is computed.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -79,12 +79,14 @@ class Tour:
     Attributes:
         place: (B, N + T) index among the P.
         gone: (B, N + T) the new moment which took its entry; T where none did. -1: there was none.
+        is_known: (B, N + T) whether the moment's place was that cell already when it came; false for the N.
         entries: (B, P, queue) which of the N + T each entry holds at the end, or -1.
         places: after the last moment.
     """
 
     place: Tensor
     gone: Tensor
+    is_known: Tensor
     entries: Tensor
     places: Places
 
@@ -93,6 +95,11 @@ class Tour:
         held = self.gone.shape[1] - self._moments
         born = torch.arange(self.gone.shape[1], device=reads.device) - held
         return (born <= reads[..., None]) & (reads[..., None] < self.gone[:, None])
+
+    @property
+    def order(self) -> Tensor:
+        """The N + T by place, and by time within a place, (B, N + T)."""
+        return self.place.argsort(dim=1, stable=True)
 
     @property
     def _moments(self) -> int:
@@ -104,15 +111,7 @@ def tour(places: Places, cells: Tensor, *, queue: int) -> Tour:
     walk = _Walk(places, cells.shape[1], queue)
     for t, cell in enumerate(np.moveaxis(cells.detach().cpu().numpy(), 1, 0)):
         walk.go(t, cell)
-    device = cells.device
-    after = Places(
-        torch.from_numpy(walk.cells).to(places.cells),
-        torch.from_numpy(walk.visited).to(device),
-        torch.from_numpy(walk.written).to(device),
-    )
-    place, gone = torch.from_numpy(walk.place), torch.from_numpy(walk.gone[:, :-1])
-    entries = torch.from_numpy(walk.entries)
-    return Tour(place.to(device), gone.to(device), entries.to(device), after)
+    return walk.over(cells.device)
 
 
 class _Walk:
@@ -129,6 +128,7 @@ class _Walk:
         self.entries[np.arange(queue) >= self.written[..., None]] = NEVER
         self.place = np.zeros((robots, held + moments), dtype=np.int64)
         self.place[:, :held] = np.repeat(np.arange(count), queue)
+        self.is_known = np.zeros((robots, held + moments), dtype=np.bool_)
         # One more column than moments: what an empty entry (-1) loses is lost there.
         self.gone = np.full((robots, held + moments + 1), moments, dtype=np.int64)
         self.gone[:, :held][self.entries.reshape(robots, -1) == NEVER] = NEVER
@@ -147,6 +147,21 @@ class _Walk:
         queue[robots, entry] = self._held + t
         self.entries[robots, place] = queue
         self.place[:, self._held + t] = place
+        self.is_known[:, self._held + t] = is_known
         self.cells[robots, place] = cell
         self.written[robots, place] = np.where(is_known, self.written[robots, place], 0) + 1
         self.visited[robots, place] = self.visited.max(axis=1) + 1
+
+    def over(self, device: torch.device) -> Tour:
+        """Return what the tour was."""
+
+        def given(array: npt.NDArray[Any]) -> Tensor:
+            return torch.from_numpy(array).to(device)
+
+        return Tour(
+            place=given(self.place),
+            gone=given(self.gone[:, :-1]),
+            is_known=given(self.is_known),
+            entries=given(self.entries),
+            places=Places(given(self.cells), given(self.visited), given(self.written)),
+        )

@@ -16,6 +16,7 @@ from robomem.policy.memories.memory import PolicyMemory
 from robomem.policy.memories.neural import Neural, NeuralSettings
 from robomem.policy.memories.no_memory import NoMemory, NoMemorySettings
 from robomem.policy.memories.place_wise import PlaceWise, PlaceWiseSettings
+from robomem.policy.memories.reversible import Reversible, ReversibleSettings
 from robomem.policy.memories.short_term import ShortTerm, ShortTermSettings
 from robomem.policy.memories.token_bank import TokenBank, TokenBankSettings
 from robomem.policy.memories.transformer import Transformer, TransformerSettings
@@ -29,6 +30,7 @@ _KINDS: dict[str, tuple[Any, Any]] = {
     "ffm": (FFM, FFMSettings),
     "token-bank": (TokenBank, TokenBankSettings),
     "place-wise": (PlaceWise, PlaceWiseSettings),
+    "reversible": (Reversible, ReversibleSettings),
     "short-term": (ShortTerm, ShortTermSettings),
     "compressed-window": (CompressedWindow, CompressedWindowSettings),
     "neural": (Neural, NeuralSettings),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from robomem.policy.memories.layers import at_reads, counts, output_head, parted, zeros
+from robomem.policy.memories.layers import at_reads, counts, distances, output_head, parted, zeros
 from robomem.policy.memories.memory import Moments, PolicyMemory, State
 from robomem.policy.memories.window import WindowBlock
 
@@ -161,8 +161,7 @@ class ShortTerm(PolicyMemory):
         alike = functional.normalize(rows, dim=-1) @ functional.normalize(past, dim=-1).transpose(
             1, 2
         )
-        away = (positions[:, :, None] - where[:, None]).square().sum(dim=-1)
-        return alike.masked_fill(away > self.settings.radius_m**2, OUT_OF_REACH)
+        return alike.masked_fill(distances(positions, where) > self.settings.radius_m, OUT_OF_REACH)
 
     def _turn(self, use: Use, fits: Tensor, stamp_s: Tensor) -> Turn:
         """Find the k most alike, (B, K), and choose the slot of the moment."""

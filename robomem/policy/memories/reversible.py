@@ -1,0 +1,185 @@
+"""Reversible long-term tokens: one for each place, written and read back through the same invertible blocks.
+
+He et al., "Mem4Nav: Boosting Vision-and-Language Navigation in Urban Environments with a Hierarchical
+Spatial-Cognition Long-Short Memory System", 2025. A token of 2 d floats is R([h; v]): v is the newest observation of
+the place, which inversion gives back to round-off, and h what is kept of all before it. That an invertible R loses
+nothing does not mean that a token holds everything: h has d floats, whatever was seen (`capacity`).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from robomem.policy.memories.attentive import Attended, AttentiveMemory
+from robomem.policy.memories.coupling import Coupling
+from robomem.policy.memories.layers import (
+    at_reads,
+    counts,
+    distances,
+    feed_forward,
+    output_head,
+    zeros,
+)
+from robomem.policy.memories.memory import Moments, State
+from robomem.policy.memories.places import NEVER, Places, Tour, cells_of, tour, visit
+from robomem.policy.memories.scan import linear_scan
+
+HIDDEN = -1e9
+"""A logit that no softmax minds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReversibleSettings:
+    """Settings of `Reversible`.
+
+    Attributes:
+        size: d, numbers that an observation is encoded in; a token has twice as many.
+        blocks: of the coupling.
+        places: P, places that are held; a new one takes the token of the one that was unvisited longest.
+        cell_m: edge of a place, a cube in map.
+        top_k: tokens that are read.
+    """
+
+    size: int = 64
+    blocks: int = 4
+    places: int = 32
+    cell_m: float = 2.0
+    top_k: int = 3
+
+
+class Reversible(AttentiveMemory):
+    """Holds a token for each of P places; the present moment is written before the tokens are read.
+
+    At another visit the place's token is inverted into h and v, and the next h is a v' + (1 - a) h with gates a
+    that v sets, so that what was seen before stays in it and a sequence needs no loop (`linear_scan`).
+    """
+
+    def __init__(
+        self, input_size: int, output_size: int, settings: ReversibleSettings | None = None
+    ) -> None:
+        super().__init__(input_size, output_size)
+        self.settings = settings or ReversibleSettings()
+        size = self.settings.size
+        self.embed = nn.Linear(input_size, size)
+        self.coupling = Coupling(size, self.settings.blocks)
+        self.gate = nn.Linear(size, size)
+        self.kept = nn.Linear(size, size)
+        self.before = nn.Linear(size, size)
+        self.query = nn.Linear(size, size)
+        self.key = nn.Linear(2 * size, size)
+        self.log_reach = nn.Parameter(torch.zeros(()))
+        self.value = nn.Linear(2 * size, size)
+        self.think = feed_forward(size)
+        self.head = output_head(size, output_size)
+
+    def init_state(self, batch_size: int) -> State:
+        """Return places that are nowhere."""
+        places = self.settings.places
+        return {
+            "tokens": zeros(self, batch_size, places, 2 * self.settings.size),
+            "cells": zeros(self, batch_size, places, 3),
+            "visited": counts(self, batch_size, places) + NEVER,
+            "written": counts(self, batch_size, places),
+        }
+
+    def step(self, moment: Moments, state: State) -> tuple[Tensor, State]:
+        """Write the token of the place, then invert and read all."""
+        row, cell = self.embed(moment.features), cells_of(moment.positions, self.settings.cell_m)
+        at, places = visit(_places(state), cell, queue=1)
+        history, newest = self.coupling.invert(at_reads(state["tokens"], at.place[:, None])[:, 0])
+        keeps, adds = self._consolidate(newest)
+        history = (keeps * history + adds) * at.is_known[:, None]
+        here = at.place[:, None] == torch.arange(self.settings.places, device=row.device)
+        token = self.coupling(history, row)
+        tokens = torch.where(here[..., None], token[:, None], state["tokens"])
+        known = torch.cat(self.coupling.invert(tokens), dim=-1)
+        away = distances(cell[:, None], places.cells)
+        visible = (places.visited != NEVER)[:, None]
+        read, _ = self._read(row[:, None], tokens, known, away, visible)
+        return self.head(read[:, 0]), {"tokens": tokens, **places._asdict()}
+
+    def attend(self, moments: Moments, state: State | None = None, *, reads: Tensor) -> Attended:
+        """Write everywhere, read at `reads`. What was written is known, so it need not be inverted."""
+        state = state or self.init_state(len(moments.stamps_s))
+        rows, cells = (
+            self.embed(moments.features),
+            cells_of(moments.positions, self.settings.cell_m),
+        )
+        went = tour(_places(state), cells, queue=1)
+        history, newest = self.coupling.invert(state["tokens"])
+        newest = torch.cat([newest, rows], dim=1)
+        history = self._histories(history, newest, went)
+        new = slice(self.settings.places, None)
+        tokens = torch.cat([state["tokens"], self.coupling(history[:, new], rows)], dim=1)
+        known = torch.cat([history, newest], dim=-1)
+        away = distances(at_reads(cells, reads), torch.cat([state["cells"], cells], dim=1))
+        read, weights = self._read(at_reads(rows, reads), tokens, known, away, went.visible(reads))
+        kept = at_reads(tokens, went.entries[..., 0].clamp(min=0))
+        after = {"tokens": kept, **went.places._asdict()}
+        return Attended(self.head(read), after, weights[:, None, :, new])
+
+    def auxiliary_loss(self, moments: Moments) -> Tensor:
+        """Return how badly tokens tell the observation before the newest, over its mean square (the cycle loss).
+
+        The newest one is in a token to round-off, so what can be learned is what h keeps of those before.
+        """
+        rows = self.embed(moments.features)
+        cells = cells_of(moments.positions, self.settings.cell_m)
+        state = self.init_state(len(rows))
+        went = tour(_places(state), cells, queue=1)
+        newest = torch.cat([torch.zeros_like(state["tokens"][..., : rows.shape[-1]]), rows], dim=1)
+        history = self._histories(torch.zeros_like(newest[:, : self.settings.places]), newest, went)
+        told, _ = self.coupling.invert(self.coupling(history, newest))
+        order = went.order
+        wanted = at_reads(newest, order)[:, :-1].detach()
+        known = at_reads(went.is_known, order)[:, 1:, None]
+        missed = (self.before(at_reads(told, order)[:, 1:]) - wanted).square() * known
+        loss: Tensor = missed.sum() / (wanted.square() * known).sum().clamp(min=1e-6)
+        return loss
+
+    def _consolidate(self, newest: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what h is multiplied by and what is added when `newest` (..., d) becomes history."""
+        adds = torch.sigmoid(self.gate(newest))
+        return 1.0 - adds, adds * self.kept(newest)
+
+    def _histories(self, history: Tensor, newest: Tensor, went: Tour) -> Tensor:
+        """Return h of the P tokens before and of the T new ones, (B, P + T, d).
+
+        In the order of `went` the visits of a place follow each other, so that one scan does all places.
+        """
+        order = went.order
+        keeps, adds = (part[:, :-1] for part in self._consolidate(at_reads(newest, order)))
+        known = at_reads(went.is_known, order)[:, 1:, None]
+        held = torch.zeros_like(newest)
+        held[:, : history.shape[1]] = history
+        held = at_reads(held, order)
+        factors = torch.cat([torch.zeros_like(held[:, :1]), keeps * known], dim=1)
+        terms = torch.cat([held[:, :1], held[:, 1:] + adds * known], dim=1)
+        return at_reads(linear_scan(factors, terms), order.argsort(dim=1))
+
+    def _read(
+        self, rows: Tensor, tokens: Tensor, known: Tensor, away: Tensor, visible: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Let rows (B, R, d) look at the k tokens (B, N, 2 d) that fit best.
+
+        Args:
+            rows: who asks.
+            tokens: by which they are found.
+            known: their inverses, which is what is read.
+            away: to their places, (B, R, N) in cells.
+            visible: (B, R, N).
+
+        Returns:
+            the rows (B, R, d), and the weights (B, R, N).
+        """
+        logits = self.query(rows) @ self.key(tokens).transpose(1, 2) / rows.shape[-1] ** 0.5
+        logits = (logits - away / self.log_reach.exp()).masked_fill(~visible, HIDDEN)
+        least = logits.topk(min(self.settings.top_k, logits.shape[-1]), dim=-1).values[..., -1:]
+        weights = logits.masked_fill(logits < least, HIDDEN).softmax(dim=-1) * visible
+        rows = rows + weights @ self.value(known)
+        return rows + self.think(rows), weights
+
+
+def _places(state: State) -> Places:
+    return Places(state["cells"], state["visited"], state["written"])
