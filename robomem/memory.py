@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robomem.ask.answering import Answerer
+from robomem.ask.bounds import Reach
 from robomem.ask.encoders import Meanings, with_embeddings
 from robomem.ask.recall import Recaller
 from robomem.ask.rooms import Rooms
@@ -123,7 +124,7 @@ class Memory:
         self._recaller = Recaller(
             self._records,
             self.event_search,
-            near_radius_m=config.ask.near_radius_m,
+            reach=Reach(config.ask.near_radius_m, config.semantic.touch_m),
             rooms=self.rooms,
             facts=self.facts,
             meanings=Meanings(config.ask),

@@ -22,7 +22,7 @@ from robomem.semantic.absence import (
 from robomem.semantic.association import MISNAMED, Candidate, associate
 from robomem.semantic.entities import EntityTracker, Glance, NewsKind
 from robomem.semantic.lifting import Sighting, distinct
-from robomem.semantic.standings import Standing, standings
+from robomem.semantic.standings import Standing, are_standing, standings
 from robomem.store.records import Records
 from robomem.types import Entity, EntityState, Keyframe
 from tests.worlds import NS, K, camera
@@ -484,6 +484,61 @@ def test_standings_are_those_of_each_pair_alone(seed, number):
             alone += standings([a, b], touch_m=0.1, beside_m=0.5)
     assert sorted(found, key=str) == sorted(alone, key=str)
     assert all(math.isfinite(s.gap_m) for s in found)
+
+
+@given(st.integers(0, 2**32), st.integers(2, 8))
+def test_a_question_finds_on_and_in_a_thing_what_stands_there(seed, number):
+    rng = np.random.default_rng(seed)
+    p_map, sizes_m = rng.uniform(0, 0.6, (number, 3)), rng.uniform(0.02, 1.0, (number, 3))
+    things = [thing(i, p_map[i], sizes_m[i]) for i in range(number)]
+
+    found = {
+        (int(i), relation, j)
+        for j, other in enumerate(things)
+        for relation in (Relation.ON, Relation.IN)
+        for i in np.flatnonzero(
+            are_standing(p_map, sizes_m, relation=relation, other=other, touch_m=0.1)
+        )
+        if i != j
+    }
+
+    stood = standings(things, touch_m=0.1, beside_m=0.5)
+    assert found == {
+        (s.entity_id, s.relation, s.other_id) for s in stood if s.relation is not Relation.NEAR
+    }
+
+
+@pytest.mark.parametrize(
+    ("p_map", "on", "in_"),
+    [
+        ((0, 0, 0.8), True, False),
+        ((0.55, 0, 0.8), True, False),  # one look at the edge
+        ((0.65, 0, 0.8), False, False),
+        ((0, 0, 0.6), True, True),
+        ((0, 0, 0.2), False, True),
+    ],
+)
+def test_of_a_place_alone_less_is_asked(p_map, on, in_):
+    table = thing(1, (0, 0, 0.37), (1.0, 0.8, 0.74))
+    nowhere = np.full((1, 3), np.nan)
+
+    found = [
+        bool(are_standing(np.array([p_map]), nowhere, relation=r, other=table, touch_m=0.1)[0])
+        for r in (Relation.ON, Relation.IN)
+    ]
+
+    assert found == [on, in_]
+
+
+def test_of_a_table_whose_size_is_not_known_what_is_about_there_is_on_it():
+    table, mug = (
+        thing(1, (0, 0, 0.7), None),
+        np.array([[0.3, 0.2, 0.8], [0.3, 0.2, 0.05], [2, 0, 0.8]]),
+    )
+
+    found = are_standing(mug, np.full((3, 3), 0.1), relation=Relation.ON, other=table, touch_m=0.1)
+
+    assert found.tolist() == [True, False, False]
 
 
 def test_what_is_on_a_thing_is_not_near_it_besides():

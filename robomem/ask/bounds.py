@@ -10,15 +10,22 @@ from robomem.ask.remembered import occasion
 from robomem.ask.rooms import Rooms
 from robomem.geometry import Points
 from robomem.query import MAX_NAME, Query, QueryKind, Relation
+from robomem.semantic.standings import are_standing
 from robomem.types import Entity, Event, Hit
 
 WIDELY = 200  # hits of a query inside another
 OCCASION_GAP_NS = 2 * 3600 * 10**9
-ON_SLACK_M = 0.15  # how far beside and below its top a thing may stand on another
-SURFACE_M = 0.6  # half the width of a surface of unknown size
 SAID_REACH_M = (
     3.0  # of what is on or in something that the robot only said it saw, from where it stood
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What words for places mean in metres: `near_m` around, and touching within `touch_m`."""
+
+    near_m: float
+    touch_m: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class Bounds:
         radius_m: How near.
         relation: How to stand to `support`.
         support: The thing that others stand on, or are in.
+        touch_m: How near its top they are on it.
         rooms: Which rooms, by their place in `Rooms.all`.
         entity_ids: Which things.
     """
@@ -41,6 +49,7 @@ class Bounds:
     radius_m: float
     relation: Relation
     support: Entity | None
+    touch_m: float
     rooms: frozenset[int] | None
     entity_ids: frozenset[int] | None
 
@@ -50,10 +59,19 @@ class Bounds:
             self.until_ns is None or since_ns <= self.until_ns
         )
 
-    def are_near(self, p_map: Points) -> NDArray[np.bool_]:
-        """Tell which points (N, 3) lie in the circle (2 coordinates) or ball (3); no place, no bounds."""
+    def are_near(self, p_map: Points, sizes_m: Points | None = None) -> NDArray[np.bool_]:
+        """Tell which points (N, 3) lie in the circle (2 coordinates) or ball (3), or on or in a thing; no place, no bounds.
+
+        The sizes (N, 3) of what is there, NaN where they are not known, tell what stands on or in it.
+        """
         if self.support is not None and self.relation is not Relation.NEAR:
-            return _are_on(p_map, self.support, self.relation)
+            return are_standing(
+                p_map,
+                np.full_like(p_map, np.nan) if sizes_m is None else sizes_m,
+                relation=self.relation,
+                other=self.support,
+                touch_m=self.touch_m,
+            )
         if self.place is None:
             return np.ones(len(p_map), np.bool_)
         away_m = np.linalg.norm(p_map[:, : len(self.place)] - self.place, axis=1)
@@ -73,18 +91,7 @@ class Bounds:
         return self.place is not None or self.support is not None or self.rooms is not None
 
 
-ANYWHERE = Bounds(None, None, None, np.inf, Relation.NEAR, None, None, None)
-
-
-def _are_on(p_map: Points, support: Entity, relation: Relation) -> NDArray[np.bool_]:
-    """Tell which points (N, 3) are over, or within, the box of a thing."""
-    size_m = np.full(3, 2 * SURFACE_M) if support.size_m is None else support.size_m
-    away_m = np.abs(p_map - support.p_map)
-    is_over = (away_m[:, :2] <= size_m[:2] / 2 + ON_SLACK_M).all(axis=1)
-    if relation is Relation.IN:
-        return np.asarray(is_over & (away_m[:, 2] <= size_m[2] / 2 + ON_SLACK_M))
-    middle_m = support.p_map[2] if support.size_m is not None else support.p_map[2] - SURFACE_M
-    return np.asarray(is_over & (p_map[:, 2] >= middle_m))
+ANYWHERE = Bounds(None, None, None, np.inf, Relation.NEAR, None, 0.0, None, None)
 
 
 def span_of(hits: Sequence[Hit], *, is_onset: bool) -> tuple[int, int]:
@@ -104,7 +111,7 @@ def span_of(hits: Sequence[Hit], *, is_onset: bool) -> tuple[int, int]:
 def bounds_of(
     query: Query,
     *,
-    radius_m: float,
+    reach: Reach,
     rooms: Rooms,
     recall: Callable[[Query], list[Hit]],
 ) -> Bounds | None:
@@ -112,7 +119,7 @@ def bounds_of(
 
     Args:
         query: Whose.
-        radius_m: What near means, where the query does not say.
+        reach: What near means, where the query does not say, and touching.
         rooms: The rooms there are.
         recall: Carries out the queries inside.
     """
@@ -139,9 +146,11 @@ def bounds_of(
         since_ns=since_ns,
         until_ns=until_ns,
         place=query.near_map if query.near_map is not None else place,
-        radius_m=query.radius_m or (radius_m if query.relation is Relation.NEAR else SAID_REACH_M),
+        radius_m=query.radius_m
+        or (reach.near_m if query.relation is Relation.NEAR else SAID_REACH_M),
         relation=query.relation,
         support=support,
+        touch_m=reach.touch_m,
         rooms=None if named is None else frozenset(named),
         entity_ids=None if query.which is None else frozenset(_ids(which)),
     )

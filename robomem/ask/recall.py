@@ -28,7 +28,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.ask.bounds import Bounds, bounds_of
+from robomem.ask.bounds import Bounds, Reach, bounds_of
 from robomem.ask.happenings import LOGGED, SIGHTINGS, Happenings, Meanings
 from robomem.ask.remembered import Path
 from robomem.ask.rooms import Room
@@ -49,7 +49,7 @@ class Recaller:
     Args:
         records: Them.
         events: Searches the log.
-        near_radius_m: What "near" means.
+        reach: What "near" and "on" mean.
         rooms: Finds the rooms.
         facts: What is known, and what words stand for.
         meanings: Compares names with a description.
@@ -60,12 +60,12 @@ class Recaller:
         records: Records,
         events: EventSearch,
         *,
-        near_radius_m: float,
+        reach: Reach,
         rooms: Callable[[], Sequence[Room]] = list,
         facts: Facts | None = None,
         meanings: Meanings | None = None,
     ) -> None:
-        self._near_radius_m = near_radius_m
+        self._reach = reach
         self._facts = facts
         self._scope = Scope(records, rooms)
         self._happenings = Happenings(self._scope, events, meanings)
@@ -163,9 +163,7 @@ class Recaller:
         return carry_out[query.kind](query, bounds)
 
     def _bounds(self, query: Query) -> Bounds | None:
-        return bounds_of(
-            query, radius_m=self._near_radius_m, rooms=self._scope.rooms, recall=self._recall
-        )
+        return bounds_of(query, reach=self._reach, rooms=self._scope.rooms, recall=self._recall)
 
     def _recall_existing(self, query: Query, bounds: Bounds) -> list[Hit]:
         """Return things; of a room that the robot knows, and where there never was one, its last stay there."""

@@ -53,7 +53,7 @@ class Scope:
         hits = list(hits)
         if not bounds.is_placed or not hits:
             return hits
-        is_inside = self.are_inside(places_of(hits), bounds)
+        is_inside = self.are_inside(places_of(hits), bounds, sizes_m=_sizes_of(hits))
         is_inside |= self.are_inside(_origins(hits), bounds)
         if bounds.rooms is not None:
             names = self.names_of(bounds.rooms)
@@ -61,11 +61,12 @@ class Scope:
             is_inside |= np.array(said)
         return [hit for hit, inside in zip(hits, is_inside, strict=True) if inside]
 
-    def are_inside(self, p_map: Points, bounds: Bounds) -> Mask:
-        """Tell which points (N, 3) in map lie in the bounds; NaN is nowhere."""
+    def are_inside(self, p_map: Points, bounds: Bounds, *, sizes_m: Points | None = None) -> Mask:
+        """Tell which points (N, 3) in map, of things of these sizes (N, 3), lie in the bounds; NaN is nowhere, and no size."""
         is_inside: Mask = np.asarray(np.isfinite(p_map).all(axis=1))
         has_place = is_inside.copy()
-        is_inside[has_place] &= bounds.are_near(p_map[has_place])
+        sizes_m = None if sizes_m is None else sizes_m[has_place]
+        is_inside[has_place] &= bounds.are_near(p_map[has_place], sizes_m)
         is_inside[is_inside] &= self.in_rooms(p_map[is_inside], bounds)
         return is_inside
 
@@ -99,6 +100,15 @@ def places_of(hits: Sequence[Hit]) -> Points:
     nowhere = np.full(3, np.nan)
     places = [nowhere if h.evidence.p_map is None else h.evidence.p_map for h in hits]
     return np.array(places).reshape(-1, 3)
+
+
+def _sizes_of(hits: Sequence[Hit]) -> Points:
+    """Return how large the things of hits are, (N, 3) metres, NaN where that is not known."""
+    unknown = np.full(3, np.nan)
+    sizes_m = [
+        unknown if h.entity is None or h.entity.size_m is None else h.entity.size_m for h in hits
+    ]
+    return np.array(sizes_m).reshape(-1, 3)
 
 
 def _origins(hits: Sequence[Hit]) -> Points:

@@ -1,4 +1,7 @@
-"""What stands on, in and near what: read off the boxes of things."""
+"""What stands on, in and near what: read off the boxes of things.
+
+The one place where "on" and "in" are decided: for the things that are there, and for a question of what is, or was seen, there.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from robomem.geometry import Points
 from robomem.query import Relation
 from robomem.types import Entity
 
 IN_VOLUME_RATIO = 0.5  # of a thing to what it is in, at most
+SURFACE_M = 1.2  # the width of a table, a shelf, a drawer of unknown size
 
+Floats = NDArray[np.float64]
 Pairs = NDArray[np.bool_]  # (N, N), of a row to a column
 
 
@@ -42,35 +48,65 @@ def standings(things: Sequence[Entity], *, touch_m: float, beside_m: float) -> l
     away_m = np.abs(places[:, None] - places)
     gaps_m = np.linalg.norm(np.maximum(away_m - (sizes_m[:, None] + sizes_m) / 2, 0.0), axis=2)
     is_other = ~np.eye(len(things), dtype=bool)
-    is_in = is_other & _are_in(away_m, sizes_m)
-    is_on = is_other & ~is_in & _are_on(places, away_m, sizes_m, touch_m)
+    pairs = places[:, None], sizes_m[:, None], places, sizes_m
+    is_in = is_other & _are_in(*pairs)
+    is_on = is_other & _are_on(*pairs, touch_m=touch_m)
     is_near = is_other & ~(is_in | is_in.T | is_on | is_on.T) & (gaps_m <= beside_m)
     return [
         Standing(things[i].entity_id, relation, things[j].entity_id, float(gaps_m[i, j]))
         for i in range(len(things))
-        for relation, pairs in (
+        for relation, related in (
             (Relation.ON, is_on),
             (Relation.IN, is_in),
             (Relation.NEAR, is_near),
         )
-        for j in np.flatnonzero(pairs[i])
+        for j in np.flatnonzero(related[i])
     ]
 
 
-def _are_in(away_m: NDArray[np.float64], sizes_m: NDArray[np.float64]) -> Pairs:
-    """Tell whose middle is in the box of what, that is much larger."""
-    volumes = sizes_m.prod(axis=1)
-    is_smaller = volumes[:, None] <= IN_VOLUME_RATIO * volumes
-    return np.asarray(is_smaller & (away_m <= sizes_m / 2).all(axis=2))
+def are_standing(
+    p_map: Points, sizes_m: Points, *, relation: Relation, other: Entity, touch_m: float
+) -> NDArray[np.bool_]:
+    """Tell which things, or places where one was seen, stand on a thing, or in it: (N,).
+
+    Args:
+        p_map: Their middles in map, (N, 3) metres.
+        sizes_m: Their extents, (N, 3) metres; NaN where only the place is known.
+        relation: ON or IN.
+        other: What they stand on or in.
+        touch_m: How near an underside is to the top that it stands on.
+    """
+    if other.size_m is None:  # about there: nothing finer is known
+        others_m, sizes_m = np.full(3, SURFACE_M), np.full_like(p_map, np.nan)
+        top_map = other.p_map - [0.0, 0.0, SURFACE_M / 2]
+    else:
+        others_m, top_map = other.size_m, other.p_map
+    if relation is Relation.IN:
+        return _are_in(p_map, sizes_m, other.p_map, others_m)
+    return _are_on(p_map, sizes_m, top_map, others_m, touch_m=touch_m)
+
+
+def _are_in(p_map: Floats, sizes_m: Floats, other_map: Floats, others_m: Floats) -> Pairs:
+    """Tell whose middle is in the box of what, that is much larger; what has no size is small."""
+    is_larger = sizes_m.prod(axis=-1) > IN_VOLUME_RATIO * others_m.prod(axis=-1)
+    is_within = (np.abs(p_map - other_map) <= others_m / 2).all(axis=-1)
+    return np.asarray(~is_larger & is_within)
 
 
 def _are_on(
-    places: NDArray[np.float64],
-    away_m: NDArray[np.float64],
-    sizes_m: NDArray[np.float64],
-    touch_m: float,
+    p_map: Floats, sizes_m: Floats, other_map: Floats, others_m: Floats, *, touch_m: float
 ) -> Pairs:
-    """Tell whose middle is over what, with its underside at the top of that."""
-    feet_m, tops_m = places[:, 2] - sizes_m[:, 2] / 2, places[:, 2] + sizes_m[:, 2] / 2
-    is_over = (away_m[:, :, :2] <= sizes_m[:, :2] / 2).all(axis=2)
-    return np.asarray(is_over & (np.abs(feet_m[:, None] - tops_m) <= touch_m))
+    """Tell whose middle is over what, with its underside at the top of that, and is not in it.
+
+    Of a place alone the underside is not known, and one look is less sure than the mean of many: it is on what it is
+    about over, and higher than the middle of.
+    """
+    is_measured = np.isfinite(sizes_m).all(axis=-1)
+    slack_m = np.where(is_measured, 0.0, touch_m)[..., None]
+    is_over = (np.abs(p_map - other_map)[..., :2] <= others_m[..., :2] / 2 + slack_m).all(axis=-1)
+    feet_m = p_map[..., 2] - sizes_m[..., 2] / 2
+    tops_m = other_map[..., 2] + others_m[..., 2] / 2
+    is_touching = np.abs(feet_m - tops_m) <= touch_m
+    is_touching &= ~_are_in(p_map, sizes_m, other_map, others_m)
+    is_above = p_map[..., 2] >= other_map[..., 2]
+    return np.asarray(is_over & np.where(is_measured, is_touching, is_above))
