@@ -110,7 +110,7 @@ def test_acting_hears_what_training_hears():
     state = policy.memory.init_state(3)
     for t in range(12):
         now = {k: v[:, t] for k, v in batch.items() if k.startswith("observation")}
-        _, context, _ = policy._remember(now)
+        context = policy._look(now).context
 
     tokens, mask = policy.tokens(moments.features[:, -1], remembered[:, -1])
     torch.testing.assert_close(policy.denoiser.prepare(tokens, mask).pooled, context.pooled)

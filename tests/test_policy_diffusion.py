@@ -41,8 +41,9 @@ def learned(request):
     optimizer = torch.optim.Adam(denoiser.parameters(), lr=4e-3)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 300)
     for _ in range(300):
-        x, times, wanted = noising(chunks_of_two_modes(128, generator), generator=generator)
-        loss = masked_error(denoiser(x, times, empty_context(denoiser, 128)), wanted)
+        noised = noising(chunks_of_two_modes(128, generator), generator=generator)
+        predicted = denoiser(noised.x, noised.times, empty_context(denoiser, 128))
+        loss = masked_error(predicted, noised.wanted)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

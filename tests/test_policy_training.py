@@ -288,7 +288,7 @@ def test_weights_alone_are_enough_to_act(tmp_path):
 def test_acting_step_by_step_is_what_was_trained():
     run = Imitation(settings(memory="hcam", memory_settings={"chunk": 2}))
     episode = run.demonstrations[0]
-    batch, state = batch_of([episode]), run.agent.memory.init_state(1)
+    batch, state = batch_of([episode]), run.agent.init_state(1)
     run.agent.eval()
 
     for moment in range(len(episode.states)):

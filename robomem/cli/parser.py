@@ -300,9 +300,16 @@ def _add_train(add: _Add) -> argparse.ArgumentParser:
     parser = _command(add, "train", does, epilog=TRAININGS)
     parser.add_argument("task", metavar="TASK", help="a gymnasium id, such as robomem/Ballet-v0")
     parser.add_argument("--memory", metavar="NAME", default="hcam", help="what remembers (hcam)")
+    parser.add_argument(
+        "--policy",
+        choices=("direct", "diffusion"),
+        default="direct",
+        help="how it acts: one action at a time, or, where it moves, chunks of them (direct)",
+    )
     parser.add_argument("-o", "--out", metavar="DIR", required=True, help="where its files go")
     for name, metavar, text in (
         ("--set", "KEY=VALUE", "a setting of the task; again for more"),
+        ("--policy-set", "KEY=VALUE", "a setting of the diffusion policy, such as horizon=16"),
         ("--memory-set", "KEY=VALUE", "a setting of the memory"),
         ("--learn", "KEY=VALUE", "a setting of the training, such as learning_rate=3e-4"),
         ("--test", "KEY=VALUE[,...]", "score it at other settings of the task, too"),

@@ -43,6 +43,8 @@ def _settings(args: Namespace) -> "TrainingSettings":
     given = {
         "task": args.task,
         "task_settings": _joined(args.set),
+        "policy": args.policy,
+        "policy_settings": _joined(args.policy_set),
         "memory": args.memory,
         "memory_settings": _joined(args.memory_set),
         "seed": args.seed,
@@ -103,7 +105,7 @@ def _scores(args: Namespace, trained: "Imitation") -> dict[str, "Score"]:
 
 def _tell(args: Namespace, trained: "Imitation", scores: Mapping[str, "Score"]) -> None:
     agent, done = trained.agent, trained.progressed
-    parameters, state_bytes = sum(p.numel() for p in agent.parameters()), agent.memory.state_bytes
+    parameters, state_bytes = sum(p.numel() for p in agent.parameters()), agent.state_bytes
     if args.json:
         print_json(
             {

@@ -1,8 +1,17 @@
 """The settings of a policy, kept beside its weights as config.json."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from robomem.errors import ConfigError
 from robomem.policy.schedules import Prediction, Sampler, Spacing
@@ -53,6 +62,8 @@ class PolicyConfig(BaseModel):
     """How hard the gradient may pull."""
     context_dropout: float = Field(default=0.1, ge=0, lt=1)
     """So often the context is left out in training: guidance needs it."""
+    auxiliary_weight: float = Field(default=0.1, ge=0)
+    """In training, of the loss that a memory has of its own."""
     noise_draws: PositiveInt = 4
     """A chunk is trained on with so much different noise at once: the context is computed once for all."""
 
@@ -67,3 +78,23 @@ class PolicyConfig(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as err:
             raise ConfigError(f"no policy's config.json: {err}") from err
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "PolicyConfig":
+        """Return settings by their names.
+
+        Raises:
+            ConfigError: A setting is missing, unknown or out of range.
+        """
+        try:
+            return cls.model_validate(dict(settings))
+        except ValidationError as err:
+            raise ConfigError(f"no settings of a policy: {err}") from err
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        if self.execute > self.horizon:
+            raise ValueError("no more actions of a chunk are done than it has: execute <= horizon")
+        if self.width % self.heads:
+            raise ValueError("the width is a multiple of the heads")
+        return self

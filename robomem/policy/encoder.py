@@ -31,12 +31,15 @@ class Normaliser(nn.Module):
         self.action_middle: Tensor
         self.action_reach: Tensor
 
-    def fit(self, states: Tensor, actions: Tensor) -> None:
-        """Take the numbers from demonstrations: states (N, D) and actions (N, A)."""
-        low, high = actions.amin(0), actions.amax(0)
-        scale, reach = states.std(0, correction=0), (high - low) / 2
+    def fit(self, states: Tensor, actions: Tensor | None = None) -> None:
+        """Take the numbers from demonstrations: states (N, D) and actions (N, A), unless these are in [-1, 1]."""
+        scale = states.std(0, correction=0)
         self.state_mean.copy_(states.mean(0))
         self.state_scale.copy_(torch.where(scale > FLAT, scale, 1.0))
+        if actions is None:
+            return
+        low, high = actions.amin(0), actions.amax(0)
+        reach = (high - low) / 2
         self.action_middle.copy_((high + low) / 2)
         self.action_reach.copy_(torch.where(reach > FLAT, reach, 1.0))
 

@@ -8,7 +8,7 @@ The memory is told of every observation with its stamp; the actions come by thei
 """
 
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,22 @@ from robomem.policy.observation import (
 from robomem.policy.pretrained import load_weights, read_config, save
 from robomem.policy.runtime.chunks import ActionChunks, prefix_weights
 from robomem.policy.schedules import noise_schedule, sampler_table
+
+CLOSE = 0.1  # of the range [-1, 1] of an action: within it, one counts as that of the demonstration
+
+
+class Seen(NamedTuple):
+    """What a policy acts on.
+
+    Attributes:
+        stamps_s: (B,) of the newest observations.
+        context: What the actions are conditioned on.
+        nothing: The context without it, where there is guidance.
+    """
+
+    stamps_s: Tensor
+    context: Context
+    nothing: Context | None
 
 
 class DiffusionPolicy(nn.Module):
@@ -109,10 +125,22 @@ class DiffusionPolicy(nn.Module):
         context = self.denoiser.prepare(tokens, mask & kept)
         chunks, is_pad = chunks_of(batch, self.config, reads.shape)
         draws = self.config.noise_draws
-        x, times, wanted = self.noising(self.normaliser.actions(chunks).repeat_interleave(draws, 0))
-        predicted = self.denoiser(x, times, context.repeat(draws))
-        loss = masked_error(predicted, wanted, is_pad=is_pad.repeat_interleave(draws, 0))
-        return loss, {"loss": float(loss.detach())}
+        x0 = self.normaliser.actions(chunks).repeat_interleave(draws, 0)
+        noised = self.noising(x0)
+        predicted = self.denoiser(noised.x, noised.times, context.repeat(draws))
+        imitation = masked_error(
+            predicted, noised.wanted, is_pad=is_pad.repeat_interleave(draws, 0)
+        )
+        auxiliary = self.memory.auxiliary_loss(moments)
+        loss = imitation + self.config.auxiliary_weight * auxiliary
+        is_close = (self.noising.data(noised, predicted) - x0).detach().abs() < CLOSE
+        told = {
+            "loss": loss,
+            "imitation": imitation,
+            "auxiliary": auxiliary,
+            "close": is_close.float().mean(),
+        }
+        return loss, {name: value.item() for name, value in told.items()}
 
     def encode(self, observed: Perceived) -> Tensor:
         """Return features (..., width) of what was perceived."""
@@ -156,18 +184,18 @@ class DiffusionPolicy(nn.Module):
     @torch.no_grad()
     def select_action(self, batch: Batch) -> Tensor:
         """Take an observation of each of B robots in; return what each is to do at its stamp, (B, A)."""
-        stamps_s, context, nothing = self._remember(batch)
+        seen = self._look(batch)
         if not self._plans:
             period_s, execute = self.config.period_s, self.config.execute
-            self._plans = [ActionChunks(period_s=period_s, execute=execute) for _ in stamps_s]
-        robots = list(zip(self._plans, stamps_s.tolist(), strict=True))
+            self._plans = [ActionChunks(period_s=period_s, execute=execute) for _ in seen.stamps_s]
+        robots = list(zip(self._plans, seen.stamps_s.tolist(), strict=True))
         if any(plan.is_due(stamp_s) for plan, stamp_s in robots):
-            chunks = self._sample(context, nothing).cpu().numpy()
+            chunks = self.sample(seen).cpu().numpy()
             for (plan, stamp_s), chunk in zip(robots, chunks, strict=True):
                 if plan.is_due(stamp_s):
                     plan.add(chunk, stamp_s)
         actions = [plan.at(stamp_s) for plan, stamp_s in robots]
-        return torch.stack([torch.as_tensor(action) for action in actions]).to(stamps_s.device)
+        return torch.stack([torch.as_tensor(action) for action in actions]).to(seen.stamps_s.device)
 
     @torch.no_grad()
     def predict_action_chunk(
@@ -188,8 +216,42 @@ class DiffusionPolicy(nn.Module):
         if previous is not None:
             check_actions(previous, len(batch.get(STATE, previous)), self.config)
             prefix_weights(self.config.horizon, delay=delay, overlap=previous.shape[1])
-        _, context, nothing = self._remember(batch)
-        return self._sample(context, nothing, previous=previous, delay=delay)
+        return self.sample(self._look(batch), previous=previous, delay=delay)
+
+    # ---- the same without a state of its own ----------------------------------------------------------
+
+    def look(self, batch: Batch, state: State | None, *, step: int = 0) -> tuple[Seen, State]:
+        """Tell the memory of an observation of each of B robots; return what to act on, and the memory's state.
+
+        Args:
+            batch: The observations.
+            state: As the last call returned it; None at the beginning.
+            step: Stands for a stamp where the batch has none.
+        """
+        batch_size = len(batch[STATE]) if STATE in batch else 1
+        clock_s = torch.full((batch_size,), step * self.config.period_s).to(self.roles)
+        observed = perceived(batch, self.config, clock_s=clock_s)
+        recalled = recalled_of(batch, self.config, (batch_size,))
+        now = self.encode(observed)
+        if state is None:
+            state = self.memory.init_state(batch_size)
+        moment = Moments(now, observed.stamps_s, observed.positions)
+        remembered, state = self.memory.step(moment, state)
+        tokens, mask = self.tokens(now, remembered, recalled)
+        context, nothing = self.denoiser.prepare(tokens, mask), None
+        if self.config.guidance_scale != 1.0:
+            nothing = self.denoiser.prepare(tokens, torch.zeros_like(mask))
+        return Seen(observed.stamps_s, context, nothing), state
+
+    def sample(self, seen: Seen, *, previous: Tensor | None = None, delay: int = 0) -> Tensor:
+        """Return chunks of actions (B, H, A); see `predict_action_chunk`."""
+        scale, clip = self.config.guidance_scale, self.config.clip
+        denoise = conditioned(self.denoiser, seen.context, nothing=seen.nothing, scale=scale)
+        shape = (len(seen.stamps_s), self.config.horizon, self.config.action_size)
+        noise = torch.randn(shape, generator=self.generator).to(seen.stamps_s)
+        guide = None if previous is None else self._guide(previous, noise, delay=delay)
+        chunks = sample(denoise, self.table, noise, guide=guide)
+        return self.normaliser.denormalised(chunks if clip is None else chunks.clamp(-clip, clip))
 
     # ---- keep -------------------------------------------------------------------------------------
 
@@ -224,39 +286,11 @@ class DiffusionPolicy(nn.Module):
         observed = perceived(batch, self.config, clock_s=clock_s)
         return Moments(self.encode(observed), observed.stamps_s, observed.positions)
 
-    def _remember(self, batch: Batch) -> tuple[Tensor, Context, Context | None]:
-        """Tell the memory of an observation; return its stamps (B,), the context, and that of nothing for guidance."""
-        batch_size = len(batch[STATE]) if STATE in batch else 1
-        clock_s = torch.full((batch_size,), self._steps * self.config.period_s).to(self.roles)
-        observed = perceived(batch, self.config, clock_s=clock_s)
-        recalled = recalled_of(batch, self.config, (batch_size,))
-        now = self.encode(observed)
-        if self._state is None:
-            self._state = self.memory.init_state(batch_size)
-        moment = Moments(now, observed.stamps_s, observed.positions)
-        remembered, self._state = self.memory.step(moment, self._state)
+    def _look(self, batch: Batch) -> Seen:
+        """Look, and go on from what was remembered last."""
+        seen, self._state = self.look(batch, self._state, step=self._steps)
         self._steps += 1
-        tokens, mask = self.tokens(now, remembered, recalled)
-        context, nothing = self.denoiser.prepare(tokens, mask), None
-        if self.config.guidance_scale != 1.0:
-            nothing = self.denoiser.prepare(tokens, torch.zeros_like(mask))
-        return observed.stamps_s, context, nothing
-
-    def _sample(
-        self,
-        context: Context,
-        nothing: Context | None,
-        *,
-        previous: Tensor | None = None,
-        delay: int = 0,
-    ) -> Tensor:
-        scale, clip = self.config.guidance_scale, self.config.clip
-        denoise = conditioned(self.denoiser, context, nothing=nothing, scale=scale)
-        shape = (len(context.pooled), self.config.horizon, self.config.action_size)
-        noise = torch.randn(shape, generator=self.generator).to(context.pooled)
-        guide = None if previous is None else self._guide(previous, noise, delay=delay)
-        chunks = sample(denoise, self.table, noise, guide=guide)
-        return self.normaliser.denormalised(chunks if clip is None else chunks.clamp(-clip, clip))
+        return seen
 
     def _guide(self, previous: Tensor, noise: Tensor, *, delay: int) -> Guide:
         overlap = previous.shape[1]

@@ -1,9 +1,29 @@
 """What the denoiser is trained on: noise, v or flow, at a random level of noise."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from robomem.policy.schedules import NoiseSchedule, Prediction
+
+
+class Noised(NamedTuple):
+    """Chunks with noise.
+
+    Attributes:
+        x: (B, H, A).
+        times: (B,) what the network is told.
+        wanted: What it is to predict, (B, H, A).
+        alpha: (B, 1, 1) factor of the data,
+        sigma: and of the noise.
+    """
+
+    x: Tensor
+    times: Tensor
+    wanted: Tensor
+    alpha: Tensor
+    sigma: Tensor
 
 
 class Noising(nn.Module):
@@ -19,10 +39,8 @@ class Noising(nn.Module):
         self.alpha: Tensor
         self.sigma: Tensor
 
-    def forward(
-        self, x0: Tensor, *, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return chunks with noise, their times (B,), and what is to be predicted of them.
+    def forward(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Noised:
+        """Put noise on chunks, at a level drawn for each.
 
         Args:
             x0: Normalised chunks, (B, H, A).
@@ -33,7 +51,15 @@ class Noising(nn.Module):
         levels = levels.to(x0.device)
         alpha, sigma = self.alpha[levels, None, None], self.sigma[levels, None, None]
         x = alpha * x0 + sigma * noise
-        return x, self.times[levels], target(self.prediction, x0, noise, alpha=alpha, sigma=sigma)
+        wanted = target(self.prediction, x0, noise, alpha=alpha, sigma=sigma)
+        return Noised(x, self.times[levels], wanted, alpha, sigma)
+
+    def data(self, noised: Noised, predicted: Tensor) -> Tensor:
+        """Return the chunks that a prediction stands for."""
+        if self.prediction == "epsilon":
+            return (noised.x - noised.sigma * predicted) / noised.alpha
+        alpha = 1.0 if self.prediction == "flow" else noised.alpha
+        return alpha * noised.x - noised.sigma * predicted
 
 
 def target(

@@ -1,5 +1,7 @@
 """A small policy: what is perceived is encoded, remembered, and turned into an action."""
 
+from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -38,15 +40,50 @@ class Losses(NamedTuple):
     agreement: Tensor
 
 
-class Agent(nn.Module):
-    """Encoder, memory and head; its parameters are all that is learned.
-
-    Raises:
-        ConfigError: There is no such memory, or it cannot be trained as the settings say.
+class Agent(nn.Module, ABC):
+    """What learns to act; its parameters are all that is learned.
 
     Attributes:
         shape: What it is told and may do.
-        memory: What it remembers with.
+    """
+
+    shape: TaskShape
+
+    @abstractmethod
+    def normalise(self, moments: Moments) -> None:
+        """Take the mean and the spread of moments (N, ...) for those of all that will be perceived."""
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Losses:
+        """Return the losses of a batch."""
+
+    @abstractmethod
+    def step(self, moment: Moments, state: State) -> tuple[Tensor, State]:
+        """Return what to do at one moment (B, D), and the state after it."""
+
+    @abstractmethod
+    def init_state(self, batch_size: int) -> State:
+        """Return the state before the first moment."""
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the state of one robot."""
+        return sum(held.numel() * held.element_size() for held in self.init_state(1).values())
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write it into a folder as users of LeRobot know it, where it is such a policy."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters lie."""
+        return next(self.parameters()).device
+
+
+class DirectAgent(Agent):
+    """Encoder, memory and a head that says one action at a time.
+
+    Raises:
+        ConfigError: There is no such memory, or it cannot be trained as the settings say.
     """
 
     mean: Tensor
@@ -84,9 +121,13 @@ class Agent(nn.Module):
         imitation = (self.head.loss(context, batch.actions) * weights).sum()
         with torch.no_grad():
             agreement = (self.head.agrees(context, batch.actions) * weights).sum()
-        auxiliary = self._auxiliary(imitation)
+        auxiliary = self.memory.auxiliary_loss(moments)
         total = imitation + self._auxiliary_weight * auxiliary + self._attention_weight * attention
         return Losses(total, imitation, auxiliary, attention, agreement)
+
+    def init_state(self, batch_size: int) -> State:
+        """Return the state of the memory before the first moment."""
+        return self.memory.init_state(batch_size)
 
     def step(self, moment: Moments, state: State) -> tuple[Tensor, State]:
         """Return what to do at one moment (B, D), and the state of the memory after it."""
@@ -112,7 +153,3 @@ class Agent(nn.Module):
             return attended.outputs, dependency_loss(attended.weights, dependencies(batch))
         remembered, _ = self.memory(moments, reads=batch.reads)
         return remembered, remembered.new_zeros(())
-
-    def _auxiliary(self, like: Tensor) -> Tensor:
-        own = getattr(self.memory, "auxiliary_loss", None)
-        return torch.zeros_like(like) if own is None else own

@@ -54,6 +54,8 @@ class Batch(NamedTuple):
         weights: (B, R) 1.0, or 0.0 where a read is padding.
         actions: (B, R) or (B, R, A) what the expert did at the reads.
         pairs: (P, 3) sequence, read and earlier moment that the action there depends on.
+        course: (B, T) or (B, T, A) what the expert did at every moment.
+        lengths: (B,) moments before the padding.
     """
 
     moments: Moments
@@ -61,6 +63,8 @@ class Batch(NamedTuple):
     weights: Tensor
     actions: Tensor
     pairs: Tensor
+    course: Tensor
+    lengths: Tensor
 
 
 class Demonstrations:
@@ -145,6 +149,8 @@ def batch_of(episodes: Sequence[Episode]) -> Batch:
         weights=_stacked([(np.arange(reads) < len(e.scored)).astype(np.float32) for e in episodes]),
         actions=_stacked([e.actions[kept] for e, kept in zip(episodes, scored, strict=True)]),
         pairs=torch.tensor(pairs, dtype=torch.int64).reshape(-1, 3),
+        course=_stacked([e.actions[kept] for e, kept in zip(episodes, moments, strict=True)]),
+        lengths=torch.tensor([len(episode.states) for episode in episodes]),
     )
 
 

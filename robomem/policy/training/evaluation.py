@@ -93,8 +93,8 @@ def _scores(agent: Agent, envs: Sequence[Any], seeds: NDArray[np.int64]) -> NDAr
     envs = envs[: len(seeds)]
     seen = [env.reset(seed=int(seed))[0] for env, seed in zip(envs, seeds, strict=True)]
     scores, is_over = np.zeros(len(envs)), np.zeros(len(envs), bool)
-    device = agent.mean.device
-    state = {name: held.to(device) for name, held in agent.memory.init_state(len(envs)).items()}
+    device = agent.device
+    state = {name: held.to(device) for name, held in agent.init_state(len(envs)).items()}
     was_training = agent.training
     agent.eval()
     while not is_over.all():

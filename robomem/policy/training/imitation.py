@@ -8,7 +8,8 @@ from typing import cast
 import torch
 from torch import nn
 
-from robomem.policy.training.agent import Agent, Losses
+from robomem.policy.training.agent import Losses
+from robomem.policy.training.agents import make_agent
 from robomem.policy.training.checkpoints import (
     Progressed,
     load_checkpoint,
@@ -42,7 +43,7 @@ class Imitation:
         self.demonstrations = Demonstrations(settings)
         with torch.random.fork_rng(self._share.cuda_devices):
             torch.manual_seed(settings.seed)
-            self.agent = Agent(settings, self.demonstrations.shape)
+            self.agent = make_agent(settings, self.demonstrations.shape)
         self.agent.normalise(self.demonstrations.moments(NORMALISED_EPISODES))
         self.agent.to(self._share.device)
         self._model = self._share.wrapped(self.agent)

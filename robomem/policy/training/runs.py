@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from robomem.errors import ConfigError
 from robomem.policy.training.agent import Agent
+from robomem.policy.training.agents import make_agent
 from robomem.policy.training.checkpoints import load_checkpoint, load_weights
 from robomem.policy.training.imitation import Imitation
 from robomem.policy.training.logs import TrainingLog
@@ -16,6 +17,7 @@ from robomem.policy.training.settings import TrainingSettings
 from robomem.policy.training.sharing import Share
 
 CHECKPOINT, MODEL = "checkpoint.safetensors", "model.safetensors"
+PRETRAINED = "policy"  # the folder of a diffusion policy
 STEPS_A_CHECKPOINT = 200
 
 
@@ -85,6 +87,7 @@ def train(  # noqa: PLR0913 - what a command line says
     if interrupts:
         raise KeyboardInterrupt
     run.save(folder / MODEL, is_final=True)
+    run.agent.save_pretrained(folder / PRETRAINED)
     return run
 
 
@@ -95,7 +98,7 @@ def load_agent(path: Path) -> tuple[Agent, TrainingSettings]:
         FormatError: The file is damaged, or of another version.
     """
     checkpoint = load_checkpoint(path)
-    agent = Agent(checkpoint.settings, checkpoint.shape)
+    agent = make_agent(checkpoint.settings, checkpoint.shape)
     load_weights(agent, checkpoint.model, origin=path)
     return agent.eval(), checkpoint.settings
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,6 +27,8 @@ class TrainingSettings:
         batch: Episodes a step.
         episodes: Different demonstrations there are, each collected when it is first needed.
         sees_position: Whether the encoder is told where the robot is; a memory that minds places always is.
+        policy: "direct" says one action at a time; "diffusion", for motions, chunks of them.
+        policy_settings: Of a diffusion policy, by the names of `PolicyConfig`.
         size: Of an encoded moment, and of what is remembered.
         learning_rate: The highest.
         warm_up: Steps until it is reached; from there it falls as a cosine.
@@ -46,6 +49,8 @@ class TrainingSettings:
     batch: int = 32
     episodes: int = 4096
     sees_position: bool = True
+    policy: Literal["direct", "diffusion"] = "direct"
+    policy_settings: Mapping[str, Setting] = field(default_factory=dict)
     size: int = 64
     learning_rate: float = 1e-3
     warm_up: int = 50

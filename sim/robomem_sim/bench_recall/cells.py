@@ -129,7 +129,7 @@ def measure_cell(cell: Cell, folder: Path, *, on_fraction: OnFraction) -> CellFo
         cpu_minutes=done.cpu_s / 60,
         loss=done.running_loss or 0.0,
         parameters=sum(parameter.numel() for parameter in agent.parameters()),
-        state_bytes=agent.memory.state_bytes,
+        state_bytes=agent.state_bytes,
         step_ms=_step_ms(agent, cell),
         scores={name: _score(agent, cell, test) for name, test in cell.trial.tests.items()},
     )
@@ -146,8 +146,8 @@ def _score(agent: Agent, cell: Cell, test: Mapping[str, Any]) -> Score:
 def _step_ms(agent: Agent, cell: Cell) -> float:
     """Return the CPU milliseconds of a step, as long as the state is of the size it will stay."""
     observation, _ = make_task(cell.trial.task, cell.trial.settings).reset(seed=0)
-    moment = moment_of([observation], device=agent.mean.device)
-    state = agent.memory.init_state(1)
+    moment = moment_of([observation], device=agent.device)
+    state = agent.init_state(1)
     taken_ns = []
     for _ in range(TIMED_STEPS):
         begin_ns = time.process_time_ns()
