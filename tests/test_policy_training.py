@@ -256,6 +256,19 @@ def test_the_log_goes_on_where_the_checkpoint_was(tmp_path):
     assert rows[0]["loss"] == "0.5"
 
 
+def test_tensorboard_is_told_what_the_log_is(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(settings(steps=3), tmp_path, with_tensorboard=True)
+
+    told = EventAccumulator(str(tmp_path)).Reload().Scalars("loss")
+    with (tmp_path / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [event.step for event in told] == [1, 2, 3]
+    assert np.allclose([event.value for event in told], [float(row["loss"]) for row in rows])
+
+
 def test_the_rate_rises_then_falls():
     run = Imitation(settings())
 

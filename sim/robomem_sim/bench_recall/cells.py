@@ -63,15 +63,11 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """A folder's name: other settings have another one."""
-        told = json.dumps(
-            [
-                asdict(self.training),
-                {n: dict(s) for n, s in self.trial.tests.items()},
-                self.episodes,
-            ],
-            sort_keys=True,
-        )
+        """A folder's name: other settings have another one; those that have their defaults change nothing."""
+        plain = asdict(TrainingSettings(task=self.trial.task))
+        training = {n: v for n, v in asdict(self.training).items() if v != plain[n]}
+        tests = {name: dict(test) for name, test in self.trial.tests.items()}
+        told = json.dumps([self.trial.task, training, tests, self.episodes], sort_keys=True)
         digest = hashlib.sha256(told.encode()).hexdigest()[:8]
         return f"{self.name.replace('/', '.')}.{digest}"
 
