@@ -110,6 +110,17 @@ def test_the_expert_reaches_the_oracle_score_and_stays_in_the_spaces(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_before_an_episode_and_after_it_no_action_is_taken(name):
+    task = make(name)
+
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        task.step(task.action_space.sample())
+    play(task, 0, expert)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        task.step(expert(task))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_guess_is_at_chance(name):
     task = make(name)
     task.action_space.seed(0)
@@ -143,7 +154,7 @@ def test_a_wrong_setting_is_told(name, settings):
         make(name, **settings)
 
 
-@pytest.mark.parametrize("action", [-1, 99, 0.5, "left", None, np.nan])
+@pytest.mark.parametrize("action", [-1, 99, 0.5, "left", None, np.nan, np.array([1, 2])])
 def test_what_is_no_action_changes_nothing(action):
     task = make("RememberColour-v0")
     task.reset(seed=0)

@@ -62,6 +62,7 @@ def test_the_expert_reaches_the_oracle_score(name, settings):
     played = [play(task, seed, lambda task: task.expert_action()) for seed in range(30)]
 
     assert [score for *_, score in played] == pytest.approx([task.oracle_score] * 30)
+    assert task.action_space.contains(task.expert_action())  # though it is over
     assert all(
         0 <= source <= now
         for _, infos, _ in played

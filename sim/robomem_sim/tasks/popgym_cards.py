@@ -108,7 +108,7 @@ class PopgymConcentration(ChoiceTask):
         pair = self._known_pair()
         if pair is not None:
             return np.int64(pair)
-        return np.int64(next(card for card in range(self.cards) if card not in self._seen_at))
+        return np.int64(min(set(range(self.cards)) - self._seen_at.keys(), default=0))
 
     def _known_pair(self) -> int | None:
         """Return the card to flip for a pair of which both were seen, and None where none is known."""

@@ -1,5 +1,6 @@
 """What all tasks share: the observation of a robot's moment, the score, and what `info` tells a trainer."""
 
+import operator
 from abc import abstractmethod
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -56,6 +57,7 @@ class Task(gymnasium.Env[Observation, Action], Generic[Action]):
         self.action_space = action_space
         self.state_size = state_size
         self.moment = 0
+        self._is_over = True
 
     @property
     @abstractmethod
@@ -87,24 +89,28 @@ class Task(gymnasium.Env[Observation, Action], Generic[Action]):
         super().reset(seed=seed)
         self.moment = 0
         self._begin(self.np_random)
-        return self._observation(), self._info(is_over=False)
+        self._is_over = False
+        return self._observation(), self._info()
 
     def step(self, action: Action) -> tuple[Observation, float, bool, bool, Info]:
         """Take an action, and perceive the moment after it.
 
         Raises:
             DataError: it is no action of the action space.
+            gymnasium.error.ResetNeeded: no episode has begun, or it is over.
         """
-        reward, is_over = self._act(self._checked(action))
+        if self._is_over:
+            raise gymnasium.error.ResetNeeded("no episode is going on: call reset first")
+        reward, self._is_over = self._act(self._checked(action))
         self.moment += 1
-        return self._observation(), reward, is_over, False, self._info(is_over=is_over)
+        return self._observation(), reward, self._is_over, False, self._info()
 
     def _observation(self) -> Observation:
         stamp_s = np.array([self.moment * self.step_s], dtype=np.float32)
         return {STATE: self._state(), POSITION: self._position(), STAMP: stamp_s}
 
-    def _info(self, *, is_over: bool) -> Info:
-        if is_over or not self._is_scored():
+    def _info(self) -> Info:
+        if self._is_over or not self._is_scored():
             return {"is_scored": False, "depends_on": ()}
         return {"is_scored": True, "depends_on": self._depends_on()}
 
@@ -150,10 +156,10 @@ class ChoiceTask(Task[Choice]):
 
     def _checked(self, action: Choice) -> Choice:
         try:
-            choice = int(action)
-        except (TypeError, ValueError):
+            choice = operator.index(action)
+        except TypeError:
             choice = -1
-        if choice != action or not 0 <= choice < self.choices:
+        if not 0 <= choice < self.choices:
             raise DataError(f"an action is a whole number in [0, {self.choices}), got {action!r}")
         return np.int64(choice)
 
