@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from robomem_sim.bench_memory.poison import CONFIG, measure_poison
 from robomem_sim.bench_memory.poison_day import FAMILIES, ROOMS, THINGS, live_day
-from robomem_sim.bench_memory.poison_words import HELD_OUT, TUNING
+from robomem_sim.bench_memory.poison_words import FRESH, HELD_OUT, TUNING
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,10 @@ def test_a_false_place_is_where_the_thing_never_is(day):
 def test_the_wordings_have_nothing_in_common():
     for name in ("place", "moved", "gone", "alias", "injection", "plans"):
         assert set(getattr(TUNING, name)).isdisjoint(getattr(HELD_OUT, name))
+    for name in ("place", "moved", "remark"):
+        assert set(getattr(FRESH, name)).isdisjoint(
+            {*getattr(TUNING, name), *getattr(HELD_OUT, name)}
+        )
 
 
 def test_attackers_are_strangers_to_the_robot(day):

@@ -1,7 +1,7 @@
 """The forms of sentences, as patterns with the names of what stands where: the first one that fits decides.
 
 Groups: `subject`, `object`; `relation`, `placed`, `had` or `state` where the words say which relation; `my`, where the
-subject is the speaker's; `denied`; and `vague`, which makes a sentence unfit to be learned from.
+subject is the speaker's; `denied`; and `vague` or `usual`, which make a sentence unfit to be learned from.
 """
 
 import re
