@@ -117,3 +117,12 @@ def test_it_trains_from_the_command_line(tmp_path, capsys):
     policy = DiffusionPolicy.from_pretrained(tmp_path / "run" / "policy")
     action = policy.select_action({"observation.state": torch.zeros(1, 18)})
     assert np.isfinite(action.numpy()).all()
+
+
+def test_a_disturbed_expert_shows_how_to_come_back():
+    calm, shaken = (Demonstrations(settings(noise=noise))[0] for noise in (0.0, 0.1))
+
+    first = calm.scored[0]
+    np.testing.assert_array_equal(shaken.states[: first + 1], calm.states[: first + 1])
+    assert not np.array_equal(shaken.states[first + 1], calm.states[first + 1])
+    assert set(np.abs(shaken.actions[shaken.scored, 3])) == {1.0}  # what it means to do is kept

@@ -102,6 +102,7 @@ class Demonstrations:
         actions: list[NDArray[np.float32] | int] = []
         scored: list[int] = []
         pairs: list[tuple[int, int]] = []
+        rng = np.random.default_rng(seed)
         observation, info = self._env.reset(seed=seed)
         is_over = False
         while not is_over:
@@ -111,7 +112,9 @@ class Demonstrations:
             if info["is_scored"]:
                 scored.append(moment)
                 pairs += [(moment, int(earlier)) for earlier in info.get("depends_on", ())]
-            observation, _, is_ended, is_cut, info = self._env.step(actions[-1])
+            observation, _, is_ended, is_cut, info = self._env.step(
+                self._disturbed(actions[-1], rng)
+            )
             is_over = is_ended or is_cut
         is_choice = self.shape.choices is not None
         return Episode(
@@ -122,6 +125,15 @@ class Demonstrations:
             scored=np.asarray(scored, np.int64),
             pairs=np.asarray(pairs, np.int64).reshape(-1, 2),
         )
+
+    def _disturbed(
+        self, action: NDArray[np.float32] | int, rng: np.random.Generator
+    ) -> NDArray[np.float32] | int:
+        """Return what becomes of the expert's action on its way to the motors."""
+        if self.shape.motion_size is None or not self._settings.noise:
+            return action
+        noise = rng.normal(scale=self._settings.noise, size=self.shape.motion_size)
+        return np.clip(action + noise, -1.0, 1.0).astype(np.float32)
 
 
 def batch_of(episodes: Sequence[Episode]) -> Batch:

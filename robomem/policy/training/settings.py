@@ -26,6 +26,8 @@ class TrainingSettings:
         minutes: Of CPU time, to end earlier than that; such a run cannot be repeated bit for bit.
         batch: Episodes a step.
         episodes: Different demonstrations there are, each collected when it is first needed.
+        noise: Spread of what disturbs the expert's motions, so that it shows how to come back (DART: Laskey et
+            al., 2017); choices are never disturbed.
         sees_position: Whether the encoder is told where the robot is; a memory that minds places always is.
         policy: "direct" says one action at a time; "diffusion", for motions, chunks of them.
         policy_settings: Of a diffusion policy, by the names of `PolicyConfig`.
@@ -48,6 +50,7 @@ class TrainingSettings:
     minutes: float | None = None
     batch: int = 32
     episodes: int = 4096
+    noise: float = 0.0
     sees_position: bool = True
     policy: Literal["direct", "diffusion"] = "direct"
     policy_settings: Mapping[str, Setting] = field(default_factory=dict)
@@ -69,6 +72,7 @@ class TrainingSettings:
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(f"{name} is above 0, got {getattr(self, name)}")
         for name in (
+            "noise",
             "warm_up",
             "weight_decay",
             "enough_loss",
