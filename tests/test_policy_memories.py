@@ -6,22 +6,8 @@ torch = pytest.importorskip("torch", reason="memories need the extra `train`")
 
 from robomem.errors import ConfigError  # noqa: E402
 from robomem.policy.memories import MEMORIES, Moments, make_memory  # noqa: E402
+from tests.small_memories import OUT, D, cut, lived, tiny, walk  # noqa: E402
 
-TINY = {
-    "none": {"size": 16},
-    "frame-stack": {"size": 16, "frames": 3},
-    "gru": {"size": 16},
-    "transformer": {"size": 16, "heads": 2, "layers": 2, "window": 8},
-    "hcam": {"size": 16, "heads": 2, "chunk": 4, "chunks": 3, "top_k": 2, "hops": 2},
-    "ffm": {"size": 16, "traces": 6, "contexts": 3},
-    "token-bank": {"size": 16, "heads": 2, "slots": 5, "cognitive": 2},
-    "place-wise": {"size": 16, "heads": 2, "places": 5, "queue": 3, "top_k": 2, "hops": 2},
-    "reversible": {"size": 16, "blocks": 2, "places": 5},
-    "short-term": {"size": 16, "heads": 2, "slots": 7, "radius_m": 4.0},
-    "compressed-window": {"size": 16, "heads": 2, "window": 6},
-    "neural": {"size": 8, "hidden": 6, "chunk": 4},
-}
-D, OUT = 6, 5
 every_memory = pytest.mark.parametrize("name", MEMORIES)
 
 
@@ -31,34 +17,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-def tiny(name, seed=0):
-    torch.manual_seed(seed)
-    return make_memory(name, D, OUT, **TINY[name]).eval()
-
-
-def lived(batch, moments, seed=1):
-    """Sequences whose stamps are irregular, in places that are visited again."""
-    generator = torch.Generator().manual_seed(seed)
-    stamps_s = torch.rand(batch, moments, generator=generator).mul(0.4).cumsum(1)
-    return Moments(
-        torch.randn(batch, moments, D, generator=generator),
-        stamps_s,
-        torch.randint(0, 4, (batch, moments, 3), generator=generator) * 2.5,
-    )
-
-
-def cut(moments, first, last):
-    return Moments(*(part[:, first:last] for part in moments))
-
-
-def walk(memory, moments):
-    state, outputs = memory.init_state(len(moments.stamps_s)), []
-    for t in range(moments.stamps_s.shape[1]):
-        output, state = memory.step(Moments(*(part[:, t] for part in moments)), state)
-        outputs.append(output)
-    return torch.stack(outputs, 1), state
 
 
 @every_memory
@@ -207,41 +165,3 @@ def test_a_memory_that_is_not_there_is_named_with_those_that_are():
 def test_a_setting_that_is_not_there_is_named_with_those_that_are():
     with pytest.raises(ConfigError, match="gru has no setting chunks, only size"):
         make_memory("gru", D, OUT, chunks=3)
-
-
-class Step(torch.nn.Module):
-    """`step` with flat arguments, as an exported graph has them."""
-
-    def __init__(self, memory):
-        super().__init__()
-        self.memory, self.names = memory, list(memory.init_state(1))
-
-    def forward(self, features, stamps_s, positions, *held):
-        output, after = self.memory.step(
-            Moments(features, stamps_s, positions), dict(zip(self.names, held, strict=True))
-        )
-        return output, *(after[name] for name in self.names)
-
-
-@every_memory
-@torch.no_grad()
-@pytest.mark.filterwarnings("ignore")
-def test_a_step_means_the_same_in_onnx_runtime(name, tmp_path):
-    runtime = pytest.importorskip("onnxruntime")
-    memory, moments = tiny(name), lived(1, 20)
-    step = Step(memory)
-    first = tuple(part[:, 0] for part in moments)
-    program = torch.onnx.export(step, (*first, *memory.init_state(1).values()), dynamo=True)
-    program.save(tmp_path / "step.onnx")
-    session = runtime.InferenceSession(tmp_path / "step.onnx")
-
-    held, outputs = [value.numpy() for value in memory.init_state(1).values()], []
-    for t in range(20):
-        given = [*(part[:, t].numpy() for part in moments), *held]
-        feed = {known.name: given[i] for i, known in enumerate(session.get_inputs())}
-        output, *held = session.run(None, feed)
-        outputs.append(torch.from_numpy(output))
-
-    torch.testing.assert_close(
-        torch.stack(outputs, 1), walk(memory, moments)[0], atol=1e-4, rtol=1e-4
-    )

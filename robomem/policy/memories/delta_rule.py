@@ -54,41 +54,57 @@ def tell_all(matrix: Tensor, pairs: Pairs, queries: Tensor) -> tuple[Tensor, Ten
     Returns:
         the answers (B, H, T, E), and the matrix afterwards.
     """
-    moments = queries.shape[2]
-    chunks = _Chunks(pairs, queries)
     answers = []
-    for i in range(-(-moments // CHUNK)):
-        answer, matrix = chunks.tell(i, matrix)
+    for chunk in _chunks(pairs, queries):
+        answer, matrix = chunk.tell(matrix)
         answers.append(answer)
-    return torch.cat(answers, dim=2)[:, :, :moments], matrix
+    return torch.cat(answers, dim=2)[:, :, : queries.shape[2]], matrix
 
 
-class _Chunks:
-    """Everything of the chunks that does not depend on the matrix before them, (B, H, chunks, L, ...)."""
+class _Chunk(NamedTuple):
+    """What of a chunk does not depend on the matrix before it.
 
-    def __init__(self, pairs: Pairs, queries: Tensor) -> None:
-        keys, values, queries = (_cut(part) for part in (pairs.keys, pairs.values, queries))
-        strengths, log_keeps = _cut(pairs.strengths[..., None]), _cut(pairs.log_keeps[..., None])
-        kept = log_keeps.cumsum(dim=3)
-        # What is left at r of what was told at i, exp of a sum of logarithms <= 0: nothing overflows.
-        since = (kept - kept.transpose(-1, -2)).tril().exp().tril()
-        alike = keys @ keys.transpose(-1, -2) * since
-        told = torch.cat([strengths * values, strengths * kept.exp() * keys], dim=-1)
-        solved = torch.linalg.solve_triangular(
-            (strengths * alike).tril(-1), told, upper=False, unitriangular=True
-        )
-        size = values.shape[-1]
-        self._added, self._known = solved[..., :size], solved[..., size:]
-        self._mind = queries @ keys.transpose(-1, -2) * since
-        self._queries = queries * kept.exp()
-        self._keys = keys * (kept[..., -1:, :] - kept).exp()
-        self._kept = kept[..., -1:, :].exp()
+    Attributes:
+        added: (B, H, L, E) what the pairs would add to a matrix of zeros.
+        known: (B, H, L, E) what they ask the matrix, to add so much less.
+        minds: (B, H, L, L) how much each query minds what each pair added.
+        queries: (B, H, L, E) fading as the matrix does.
+        keys: (B, H, E, L) as they have faded when the chunk is over.
+        kept: (B, H, 1, 1) what is left of the matrix when the chunk is over.
+    """
 
-    def tell(self, i: int, matrix: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the answers of chunk i, (B, H, L, E), and the matrix after it."""
-        added = self._added[:, :, i] - self._known[:, :, i] @ matrix
-        answers = self._queries[:, :, i] @ matrix + self._mind[:, :, i] @ added
-        return answers, matrix * self._kept[:, :, i] + self._keys[:, :, i].transpose(-1, -2) @ added
+    added: Tensor
+    known: Tensor
+    minds: Tensor
+    queries: Tensor
+    keys: Tensor
+    kept: Tensor
+
+    def tell(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the answers, (B, H, L, E), and the matrix after the chunk."""
+        added = self.added - self.known @ matrix
+        answers = self.queries @ matrix + self.minds @ added
+        return answers, matrix * self.kept + self.keys @ added
+
+
+def _chunks(pairs: Pairs, queries: Tensor) -> list[_Chunk]:
+    keys, values, queries = (_cut(part) for part in (pairs.keys, pairs.values, queries))
+    strengths, log_keeps = _cut(pairs.strengths[..., None]), _cut(pairs.log_keeps[..., None])
+    kept = log_keeps.cumsum(dim=3)
+    # What is left at r of what was told at i, exp of a sum of logarithms <= 0: nothing overflows.
+    since = (kept - kept.transpose(-1, -2)).tril().exp().tril()
+    alike = keys @ keys.transpose(-1, -2) * since
+    told = torch.cat([strengths * values, strengths * kept.exp() * keys], dim=-1)
+    solved = torch.linalg.solve_triangular(
+        (strengths * alike).tril(-1), told, upper=False, unitriangular=True
+    )
+    added, known = solved.chunk(2, dim=-1)
+    minds = queries @ keys.transpose(-1, -2) * since
+    left = keys * (kept[..., -1:, :] - kept).exp()
+    last = kept[..., -1:, :].exp()
+    every = (added, known, minds, queries * kept.exp(), left.transpose(-1, -2), last)
+    # Unbound, not sliced: the gradient of each slice would be as long as the sequence.
+    return [_Chunk(*parts) for parts in zip(*(part.unbind(2) for part in every), strict=True)]
 
 
 def _cut(rows: Tensor) -> Tensor:

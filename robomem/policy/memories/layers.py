@@ -27,9 +27,16 @@ def parted(rows: Tensor, dim: int, *sizes: int) -> Tensor:
     return rows.reshape(*rows.shape[:dim], *sizes, *rows.shape[dim + 1 :])
 
 
-def distances(points: Tensor, others: Tensor) -> Tensor:
-    """Return how far points (B, R, 3) are from others (B, N, 3): (B, R, N); exact far from the origin, too."""
-    return (points[:, :, None] - others[:, None]).square().sum(dim=-1).sqrt()
+def squared_distances(points: Tensor, others: Tensor) -> Tensor:
+    """Return how far points (B, R, 3) are from others (B, N, 3), squared: (B, R, N).
+
+    From differences and not from products, since far from the origin these round everything near away.
+    """
+    x, y, z = (
+        there[:, :, None] - here[:, None]
+        for there, here in zip(points.unbind(-1), others.unbind(-1), strict=True)
+    )
+    return x.square().addcmul(y, y).addcmul(z, z)
 
 
 def feed_forward(size: int) -> nn.Sequential:

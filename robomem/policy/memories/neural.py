@@ -37,7 +37,7 @@ class NeuralSettings:
 
     size: int = 64
     hidden: int = 64
-    chunk: int = 4
+    chunk: int = 8
 
 
 class Layer(NamedTuple):
@@ -120,10 +120,13 @@ class Neural(PolicyMemory):
         lessons = Lessons(*(_lay(part, index, padded) for part in self.teacher(rows)))
         queries = _lay(self.teacher.queries(rows), index, padded)
         first, second, answers = *_layers(state), []
-        for begin in range(0, padded, chunk):
-            part = Lessons(*(each[:, begin : begin + chunk] for each in lessons))
-            learned = _Chunk(part).learn(first, second, queries[:, begin : begin + chunk])
-            first, second = learned.begin_where(phase + length >= begin + chunk)
+        # Split, not sliced: the gradient of each slice would be as long as the sequence.
+        parts = zip(*(torch.split(each, chunk, dim=1) for each in (*lessons, queries)), strict=True)
+        for number, (*part, asked) in enumerate(parts, start=1):
+            learned = _Chunk(Lessons(*part)).learn(first, second, asked)
+            # Whatever its phase, a chunk that ends within the length is over: no need to look.
+            is_over = None if number * chunk <= length else phase + length >= number * chunk
+            first, second = learned.begin_where(is_over)
             answers.append(learned.answers)
         every = torch.cat(answers, dim=1).gather(1, index[..., None].expand_as(rows))
         output = self._join(at_reads(rows, reads), at_reads(every, reads))
@@ -174,11 +177,14 @@ class Learned(NamedTuple):
     second: Layer
     answers: Tensor
 
-    def begin_where(self, is_over: Tensor) -> tuple[Layer, Layer]:
-        """Let the next chunk begin for the robots (B,) whose chunk is over."""
-        over = is_over[:, None, None]
+    def begin_where(self, is_over: Tensor | None) -> tuple[Layer, Layer]:
+        """Let the next chunk begin for the robots (B,) whose chunk is over; None: everyone's is."""
         first, second = (
-            layer._replace(begun=torch.where(over, layer.weights, layer.begun))
+            layer._replace(
+                begun=layer.weights
+                if is_over is None
+                else torch.where(is_over[:, None, None], layer.weights, layer.begun)
+            )
             for layer in (self.first, self.second)
         )
         return first, second

@@ -16,9 +16,9 @@ from robomem.policy.memories.coupling import Coupling
 from robomem.policy.memories.layers import (
     at_reads,
     counts,
-    distances,
     feed_forward,
     output_head,
+    squared_distances,
     zeros,
 )
 from robomem.policy.memories.memory import Moments, State
@@ -94,7 +94,7 @@ class Reversible(AttentiveMemory):
         token = self.coupling(history, row)
         tokens = torch.where(here[..., None], token[:, None], state["tokens"])
         known = torch.cat(self.coupling.invert(tokens), dim=-1)
-        away = distances(cell[:, None], places.cells)
+        away = squared_distances(cell[:, None], places.cells)
         visible = (places.visited != NEVER)[:, None]
         read, _ = self._read(row[:, None], tokens, known, away, visible)
         return self.head(read[:, 0]), {"tokens": tokens, **places._asdict()}
@@ -113,7 +113,7 @@ class Reversible(AttentiveMemory):
         new = slice(self.settings.places, None)
         tokens = torch.cat([state["tokens"], self.coupling(history[:, new], rows)], dim=1)
         known = torch.cat([history, newest], dim=-1)
-        away = distances(at_reads(cells, reads), torch.cat([state["cells"], cells], dim=1))
+        away = squared_distances(at_reads(cells, reads), torch.cat([state["cells"], cells], dim=1))
         read, weights = self._read(at_reads(rows, reads), tokens, known, away, went.visible(reads))
         kept = at_reads(tokens, went.entries[..., 0].clamp(min=0))
         after = {"tokens": kept, **went.places._asdict()}
@@ -167,14 +167,14 @@ class Reversible(AttentiveMemory):
             rows: who asks.
             tokens: by which they are found.
             known: their inverses, which is what is read.
-            away: to their places, (B, R, N) in cells.
+            away: squared, to their places, (B, R, N) in cells.
             visible: (B, R, N).
 
         Returns:
             the rows (B, R, d), and the weights (B, R, N).
         """
         logits = self.query(rows) @ self.key(tokens).transpose(1, 2) / rows.shape[-1] ** 0.5
-        logits = (logits - away / self.log_reach.exp()).masked_fill(~visible, HIDDEN)
+        logits = (logits - away.sqrt() / self.log_reach.exp()).masked_fill(~visible, HIDDEN)
         least = logits.topk(min(self.settings.top_k, logits.shape[-1]), dim=-1).values[..., -1:]
         weights = logits.masked_fill(logits < least, HIDDEN).softmax(dim=-1) * visible
         rows = rows + weights @ self.value(known)

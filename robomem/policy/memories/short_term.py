@@ -12,7 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from robomem.policy.memories.layers import at_reads, counts, distances, output_head, parted, zeros
+from robomem.policy.memories.layers import (
+    at_reads,
+    counts,
+    output_head,
+    parted,
+    squared_distances,
+    zeros,
+)
 from robomem.policy.memories.memory import Moments, PolicyMemory, State
 from robomem.policy.memories.window import WindowBlock
 
@@ -149,8 +156,8 @@ class ShortTerm(PolicyMemory):
         slots = self.settings.slots
         which = torch.arange(slots, device=fits.device).repeat(len(fits), 1)
         turns = []
-        for t in range(fits.shape[1]):
-            turn = self._turn(use, fits[:, t].gather(1, which), stamps_s[:, t])
+        for t, fit in enumerate(fits.unbind(1)):
+            turn = self._turn(use, fit.gather(1, which), stamps_s[:, t])
             turns.append(turn._replace(found=which.gather(1, turn.found)))
             which = which.scatter(1, turn.slot[:, None], slots + t)
             use = turn.use
@@ -161,7 +168,8 @@ class ShortTerm(PolicyMemory):
         alike = functional.normalize(rows, dim=-1) @ functional.normalize(past, dim=-1).transpose(
             1, 2
         )
-        return alike.masked_fill(distances(positions, where) > self.settings.radius_m, OUT_OF_REACH)
+        away = squared_distances(positions, where)
+        return alike.masked_fill(away > self.settings.radius_m**2, OUT_OF_REACH)
 
     def _turn(self, use: Use, fits: Tensor, stamp_s: Tensor) -> Turn:
         """Find the k most alike, (B, K), and choose the slot of the moment."""

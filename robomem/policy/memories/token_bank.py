@@ -82,10 +82,9 @@ class TokenBank(PolicyMemory):
         """Write the moments one after the other, then read all banks that are asked for at once."""
         state = state or self.init_state(len(moments.stamps_s))
         tokens, banks = self._embed(moments.features), []
-        for t in range(moments.stamps_s.shape[1]):
-            banks.append(
-                _Bank(*_append(state, tokens[:, t], moments.stamps_s[:, t]), state["held"])
-            )
+        # Unbound, not sliced: the gradient of each slice would be as long as the sequence.
+        for token, stamp_s in zip(tokens.unbind(1), moments.stamps_s.unbind(1), strict=True):
+            banks.append(_Bank(*_append(state, token, stamp_s), state["held"]))
             state = self._write(banks[-1])
         asked = (at_reads(torch.stack(parts, dim=1), reads) for parts in zip(*banks, strict=True))
         return self._read(_Bank(*asked)), state
