@@ -137,17 +137,14 @@ class Guard:
 
     def look_again(self, *, now_ns: int) -> int:
         """Judge again what the robot may have seen to be so, or not; returns how many rulings changed."""
-        if not self._access.records.claims.count("is_open AND relation = 'at'"):
-            return 0
         oldest_ns = now_ns - int(self._config.corroborate_s * 1e9)
+        waiting = "is_open AND relation = 'at' AND stamp_ns >= ?"
+        if not self._access.records.claims.count(waiting, oldest_ns):
+            return 0
         with self._access.writing() as records:
             noticed = sorted(self._witness.noticed(since_ns=now_ns))
             marks = ", ".join("?" * len(noticed))
-            rows = records.claims.select(
-                f"is_open AND relation = 'at' AND stamp_ns >= ? AND topic IN ({marks})",
-                oldest_ns,
-                *noticed,
-            )
+            rows = records.claims.select(f"{waiting} AND topic IN ({marks})", oldest_ns, *noticed)
             return self._reconsider(rows, now_ns=now_ns)
 
     def held(self) -> list[Held]:
