@@ -160,8 +160,8 @@ class DiffusionPolicy(nn.Module):
             recalled: Hits of the long-term memory, where the policy takes some.
         """
         parts = [now[:, None] + self.roles[0]]
-        parts.append(remembered.view(len(now), -1, self.config.width) + self.roles[1])
-        mask = now.new_ones(len(now), 1 + self.config.memory_tokens, dtype=torch.bool)
+        parts.append(remembered.view(now.shape[0], -1, self.config.width) + self.roles[1])
+        mask = now.new_ones(now.shape[0], 1 + self.config.memory_tokens, dtype=torch.bool)
         if self.recalled is not None and recalled is not None:
             parts.append(self.recalled(recalled.features) + self.roles[2])
             mask = torch.cat([mask, recalled.mask], dim=1)

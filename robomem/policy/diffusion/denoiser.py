@@ -71,7 +71,7 @@ class Denoiser(nn.Module):
 
         With no token there (what classifier-free guidance drops) only the learned one is left.
         """
-        null = self.null_token.expand(len(tokens), 1, -1)
+        null = self.null_token.expand(tokens.shape[0], 1, -1)
         tokens = self.context_norm(torch.cat([null, tokens], dim=1))
         there = functional.pad(mask.to(tokens.dtype), (1, 0), value=1.0)
         keys_values = self.keys_values(tokens).unflatten(-1, (len(self.blocks), 2, self.width))

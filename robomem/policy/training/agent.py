@@ -94,7 +94,7 @@ class DirectAgent(Agent):
         self.shape = shape
         self._auxiliary_weight = settings.auxiliary_weight
         self._attention_weight = settings.attention_weight
-        self._sees_position = settings.sees_position
+        self.sees_position = settings.sees_position
         size, perceived_size = settings.size, shape.state_size + 3 * settings.sees_position
         self.register_buffer("mean", torch.zeros(perceived_size))
         self.register_buffer("scale", torch.ones(perceived_size))
@@ -114,7 +114,7 @@ class DirectAgent(Agent):
 
     def forward(self, batch: Batch) -> Losses:
         """Return the losses of a batch."""
-        moments = self._encoded(batch.moments)
+        moments = self.encoded(batch.moments)
         remembered, attention = self._remembered(moments, batch)
         context = torch.cat((remembered, gathered(moments.features, batch.reads)), -1).float()
         weights = batch.weights / batch.weights.sum().clamp(min=1.0)
@@ -131,18 +131,19 @@ class DirectAgent(Agent):
 
     def step(self, moment: Moments, state: State) -> tuple[Tensor, State]:
         """Return what to do at one moment (B, D), and the state of the memory after it."""
-        moment = self._encoded(moment)
+        moment = self.encoded(moment)
         remembered, state = self.memory.step(moment, state)
         action: Tensor = self.head.act(torch.cat((remembered, moment.features), -1))
         return action, state
 
-    def _encoded(self, moments: Moments) -> Moments:
+    def encoded(self, moments: Moments) -> Moments:
+        """Return moments whose states are encoded."""
         perceived = (self._perceived(moments) - self.mean) / self.scale
         return moments._replace(features=self.encoder(perceived.clamp(-WIDEST, WIDEST)))
 
     def _perceived(self, moments: Moments) -> Tensor:
         """Return what goes into the encoder, (..., D or D + 3)."""
-        if not self._sees_position:
+        if not self.sees_position:
             return moments.features
         return torch.cat((moments.features, moments.positions), -1)
 
