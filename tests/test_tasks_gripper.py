@@ -66,7 +66,7 @@ def test_the_way_to_a_point_is_straight_and_ends_there():
     along = (np.array(way) - start) @ (goal - start) / ((goal - start) ** 2).sum()
     assert np.array(way) == pytest.approx(start + along[:, None] * (goal - start), abs=1e-6)
     assert (np.diff(along) >= -1e-6).all()
-    assert gripper.is_at(goal, within_m=1e-4)
+    assert gripper.tip == pytest.approx(goal, abs=1e-4)
 
 
 @given(seed=SEEDS, cups=st.integers(2, 5), swaps=st.integers(0, 4))

@@ -99,7 +99,7 @@ def test_a_wrong_setting_is_told(name, settings):
 
 @pytest.mark.parametrize("name", list(THIRD_PARTY))
 def test_what_is_not_installed_is_named_with_what_brings_it(name, monkeypatch):
-    for module in ("popgym", "minigrid", "mikasa_robo_suite"):
+    for module in ("popgym", "minigrid", "mikasa_robo_suite", "mujoco"):
         for loaded in [known for known in sys.modules if known.partition(".")[0] == module]:
             monkeypatch.delitem(sys.modules, loaded)
         monkeypatch.setitem(sys.modules, module, None)

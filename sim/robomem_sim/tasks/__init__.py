@@ -6,7 +6,7 @@ script          tasks in which everything is shown, then asked: no action change
 t_maze, rooms   tasks in which one has to go and look
 table           tasks of a gripper over a table: cups, drawers
 gripper, raster how it moves, how it is drawn
-third_party     tasks of others: popgym_cards, minigrid_memory, mikasa
+third_party     what needs more than gymnasium: cups_mujoco; tasks of others: popgym_cards, minigrid_memory, mikasa
 
 Gymnasium knows them once this module is imported, or after `register_tasks`:
 
@@ -32,6 +32,7 @@ TASKS = {
 }
 
 THIRD_PARTY = {
+    "ShellReachMujoco-v0": "cups_mujoco:MujocoShellReach",
     "PopgymRepeatPrevious-v0": "popgym_cards:PopgymRepeatPrevious",
     "PopgymConcentration-v0": "popgym_cards:PopgymConcentration",
     "MiniGridMemory-v0": "minigrid_memory:MiniGridMemory",

@@ -124,6 +124,10 @@ class ShellReach(TableTask):
             self._cups[held] += tip - gripper.tip if holds else [0.0, 0.0, -self._cups[held, 2]]
         gripper.tip = tip
         self._held = cup if holds else None
+        return self._judge()
+
+    def _judge(self) -> tuple[float, bool]:
+        """Return what it is worth that a cup is where it is now, and whether the episode is over."""
         is_lifted = self._held is not None and self._cups[self._held, 2] >= LIFTED_M
         is_late = self.moment + 1 >= len(self._shown) + REACH_STEPS
         return float(is_lifted and self._held == self._ball), is_lifted or is_late

@@ -20,7 +20,10 @@ HOME = np.array([0.0, -0.2, 0.25])
 HOME_SPREAD_M = 0.05  # an episode begins that near to it, along each axis
 OPEN, CLOSE = 1.0, -1.0  # what action[3] says
 GAIN = 0.6  # of a way within one step's reach, what is gone at once: the expert slows down before it arrives
-ARRIVED_M = 0.012
+ARRIVED_M, CLOSING_WITHIN_M = (
+    0.012,
+    0.02,
+)  # of a point: to begin to close the fingers there, to go on
 
 
 class Gripper:
@@ -49,8 +52,9 @@ class Gripper:
         self.opening_m = min(max(opening_m, width_m), WIDEST_M)
         return width_m > 0 and opening_m <= width_m
 
-    def is_at(self, point: Vector, *, within_m: float = ARRIVED_M) -> bool:
-        """Return whether the tip is at a point (3,)."""
+    def is_at(self, point: Vector) -> bool:
+        """Return whether the tip is at a point (3,); fingers that have begun to close stay longer at it."""
+        within_m = ARRIVED_M if self.opening_m == WIDEST_M else CLOSING_WITHIN_M
         return bool(((self.tip - point) ** 2).sum() <= within_m**2)
 
     def toward(self, point: Vector, *, grip: float) -> Array:
