@@ -41,6 +41,8 @@ def _ballet(dancers: int) -> Trial:
     )
 
 
+# Chunks longer than what is learned from would be read for the first time when it is tested.
+SHORT_CHUNKS: Mapping[str, Settings] = {"hcam": {"chunk": 8}}
 FAST: Settings = {"learning_rate": 2e-3, "enough_loss": 0.01}
 TRIALS = (
     _ballet(8),
@@ -50,6 +52,7 @@ TRIALS = (
         {"back_steps": 4, "steps": 48},
         {"48 steps": AS_LEARNED, "96 steps": {"steps": 96}},
         FAST,
+        SHORT_CHUNKS,
     ),
     Trial(
         "t-maze",
@@ -58,6 +61,7 @@ TRIALS = (
         {"16 cells": AS_LEARNED, "32 cells": {"length": 32}},
         # who is told its position learns where the junction is; one action in twenty is taken there
         {**FAST, "sees_position": False, "enough_loss": 1e-3},
+        SHORT_CHUNKS,
     ),
     Trial(
         "drawer-search",
@@ -65,6 +69,7 @@ TRIALS = (
         {},
         {"delay 8": AS_LEARNED, "delay 32": {"delay_steps": 32}},
         {**FAST, "enough_loss": 1e-4},
+        SHORT_CHUNKS,
     ),
     Trial(
         "colour",
@@ -72,6 +77,7 @@ TRIALS = (
         {"delay_steps": 32},
         {"delay 32": AS_LEARNED, "delay 64": {"delay_steps": 64}},
         FAST,
+        SHORT_CHUNKS,
     ),
     Trial(
         "hidden-object",
@@ -79,6 +85,7 @@ TRIALS = (
         {},
         {"delay 8": AS_LEARNED, "delay 32": {"delay_steps": 32}},
         {**FAST, "enough_loss": 3e-3},
+        SHORT_CHUNKS,
     ),
     Trial(
         "shell-game",
@@ -86,6 +93,7 @@ TRIALS = (
         {"swaps": 4},
         {"4 swaps": AS_LEARNED, "8 swaps": {"swaps": 8}},
         FAST,
+        SHORT_CHUNKS,
     ),
     Trial(
         "chain",
