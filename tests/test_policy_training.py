@@ -133,6 +133,19 @@ def test_padding_changes_no_loss():
     assert together.item() == pytest.approx(sum(loss.item() for loss in alone) / 2, abs=1e-6)
 
 
+def test_a_mixture_has_its_share_of_each_setting():
+    mixed = Demonstrations(settings(mixture=({"delay": 9}, {"delay": 19})))
+
+    lengths = [len(mixed[index].states) for index in range(9)]
+
+    assert [length // 10 for length in lengths] == [0, 1, 2] * 3
+
+
+def test_tasks_of_different_shapes_are_not_mixed():
+    with pytest.raises(ConfigError, match="cannot be mixed"):
+        Demonstrations(settings(mixture=({"choices": 3},)))
+
+
 def test_dependencies_are_where_the_task_says():
     batch = batch_of([Demonstrations(settings())[index] for index in range(4)])
 
@@ -149,7 +162,8 @@ def test_no_run_learns_from_episodes_that_it_is_tested_on():
     demonstrations = Demonstrations(settings(seed=3))
     demonstrations.batch(0)
 
-    seeds = demonstrations._env.unwrapped.seeds
+    (env_used,) = demonstrations._envs
+    seeds = env_used.unwrapped.seeds
 
     assert isinstance(env, Cue)
     assert all(3 * SEEDS_PER_RUN <= seed < 4 * SEEDS_PER_RUN for seed in seeds)
@@ -382,6 +396,7 @@ def test_weights_of_other_software_are_refused(tmp_path):
 
 def test_the_command_trains_scores_and_goes_on(tmp_path, capsys):
     arguments = ["train", "robomem/RememberColour-v0", "--set", "delay_steps=3", "--memory", "gru"]
+    arguments += ["--mix", "delay_steps=2", "--mix", "delay_steps=1,cue_steps=2"]
     arguments += ["--steps", "3", "--batch", "4", "--learn", "size=8,episodes=8", "--episodes", "8"]
     arguments += ["--test", "delay_steps=6", "-o", str(tmp_path / "run"), "--json", "-q"]
 
@@ -392,6 +407,7 @@ def test_the_command_trains_scores_and_goes_on(tmp_path, capsys):
 
     assert told["progressed"]["step"] == 3
     assert told["settings"]["task_settings"] == {"delay_steps": 3}
+    assert told["settings"]["mixture"] == [{"delay_steps": 2}, {"delay_steps": 1, "cue_steps": 2}]
     assert set(told["scores"]) == {"as trained", "delay_steps 6"}
     assert all(score["episodes"] == 8 for score in told["scores"].values())
 

@@ -309,6 +309,7 @@ def _add_train(add: _Add) -> argparse.ArgumentParser:
     parser.add_argument("-o", "--out", metavar="DIR", required=True, help="where its files go")
     for name, metavar, text in (
         ("--set", "KEY=VALUE", "a setting of the task; again for more"),
+        ("--mix", "KEY=VALUE[,...]", "learn from the task with these settings, too"),
         ("--policy-set", "KEY=VALUE", "a setting of the diffusion policy, such as horizon=16"),
         ("--memory-set", "KEY=VALUE", "a setting of the memory"),
         ("--learn", "KEY=VALUE", "a setting of the training, such as learning_rate=3e-4"),

@@ -43,6 +43,7 @@ def _settings(args: Namespace) -> "TrainingSettings":
     given = {
         "task": args.task,
         "task_settings": _joined(args.set),
+        "mixture": args.mix,
         "policy": args.policy,
         "policy_settings": _joined(args.policy_set),
         "memory": args.memory,

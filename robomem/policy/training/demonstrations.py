@@ -2,23 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from robomem.errors import ConfigError
 from robomem.policy.memories.memory import Moments
 from robomem.policy.training.settings import TrainingSettings
 from robomem.policy.training.tasks import (
     POSITION,
     STAMP_S,
     STATE,
+    TaskShape,
     expert_action,
     make_task,
     shape_of,
 )
+
+if TYPE_CHECKING:
+    import gymnasium
 
 SEEDS_PER_RUN = 1 << 20  # as many as different demonstrations can be asked for
 FIRST_TEST_SEED = 1 << 40  # above those of all runs: nothing is tested that was trained on
@@ -72,14 +77,24 @@ class Demonstrations:
 
     def __init__(self, settings: TrainingSettings) -> None:
         self._settings = settings
-        self._env = make_task(settings.task, settings.task_settings)
+        self._envs = [
+            make_task(settings.task, {**settings.task_settings, **differing})
+            for differing in ({}, *settings.mixture)
+        ]
         self._episodes: dict[int, Episode] = {}
-        self.shape = shape_of(self._env)
+        self.shape = shape_of(self._envs[0])
+        if any(shape_of(env) != self.shape for env in self._envs):
+            raise ConfigError(f"tasks of different shapes cannot be mixed: {settings.mixture}")
 
     def __getitem__(self, index: int) -> Episode:
         """Return an episode."""
         if index not in self._episodes:
-            self._episodes[index] = self._collect(self._settings.seed * SEEDS_PER_RUN + index)
+            self._episodes[index] = _collected(
+                self._envs[index % len(self._envs)],
+                self.shape,
+                seed=self._settings.seed * SEEDS_PER_RUN + index,
+                noise=self._settings.noise,
+            )
         return self._episodes[index]
 
     def batch(self, step: int, *, rank: int = 0, ranks: int = 1) -> Batch:
@@ -96,44 +111,6 @@ class Demonstrations:
             stamps_s=torch.from_numpy(np.concatenate([episode.stamps_s for episode in first])),
             positions=torch.from_numpy(np.concatenate([episode.positions for episode in first])),
         )
-
-    def _collect(self, seed: int) -> Episode:
-        observations: list[dict[str, NDArray[np.float32]]] = []
-        actions: list[NDArray[np.float32] | int] = []
-        scored: list[int] = []
-        pairs: list[tuple[int, int]] = []
-        rng = np.random.default_rng(seed)
-        observation, info = self._env.reset(seed=seed)
-        is_over = False
-        while not is_over:
-            moment = len(actions)
-            observations.append(observation)
-            actions.append(expert_action(self._env))
-            if info["is_scored"]:
-                scored.append(moment)
-                pairs += [(moment, int(earlier)) for earlier in info.get("depends_on", ())]
-            observation, _, is_ended, is_cut, info = self._env.step(
-                self._disturbed(actions[-1], rng)
-            )
-            is_over = is_ended or is_cut
-        is_choice = self.shape.choices is not None
-        return Episode(
-            states=np.stack([seen[STATE].ravel() for seen in observations]),
-            stamps_s=np.concatenate([seen[STAMP_S] for seen in observations]),
-            positions=np.stack([seen[POSITION] for seen in observations]),
-            actions=np.asarray(actions, np.int64 if is_choice else np.float32),
-            scored=np.asarray(scored, np.int64),
-            pairs=np.asarray(pairs, np.int64).reshape(-1, 2),
-        )
-
-    def _disturbed(
-        self, action: NDArray[np.float32] | int, rng: np.random.Generator
-    ) -> NDArray[np.float32] | int:
-        """Return what becomes of the expert's action on its way to the motors."""
-        if self.shape.motion_size is None or not self._settings.noise:
-            return action
-        noise = rng.normal(scale=self._settings.noise, size=self.shape.motion_size)
-        return np.clip(action + noise, -1.0, 1.0).astype(np.float32)
 
 
 def batch_of(episodes: Sequence[Episode]) -> Batch:
@@ -182,6 +159,48 @@ def on_device(batch: Batch, device: torch.device) -> Batch:
     """Return a batch whose tensors lie on a device."""
     moments = Moments(*(part.to(device) for part in batch.moments))
     return Batch(moments, *(part.to(device) for part in batch[1:]))
+
+
+def _collected(
+    env: "gymnasium.Env[Any, Any]", shape: TaskShape, *, seed: int, noise: float
+) -> Episode:
+    """Return what the expert does in the episode of a seed."""
+    observations: list[dict[str, NDArray[np.float32]]] = []
+    actions: list[NDArray[np.float32] | int] = []
+    scored: list[int] = []
+    pairs: list[tuple[int, int]] = []
+    rng = np.random.default_rng(seed)
+    observation, info = env.reset(seed=seed)
+    is_over = False
+    while not is_over:
+        moment = len(actions)
+        observations.append(observation)
+        actions.append(expert_action(env))
+        if info["is_scored"]:
+            scored.append(moment)
+            pairs += [(moment, int(earlier)) for earlier in info.get("depends_on", ())]
+        done = actions[-1] if shape.motion_size is None else _disturbed(actions[-1], rng, noise)
+        observation, _, is_ended, is_cut, info = env.step(done)
+        is_over = is_ended or is_cut
+    is_choice = shape.choices is not None
+    return Episode(
+        states=np.stack([seen[STATE].ravel() for seen in observations]),
+        stamps_s=np.concatenate([seen[STAMP_S] for seen in observations]),
+        positions=np.stack([seen[POSITION] for seen in observations]),
+        actions=np.asarray(actions, np.int64 if is_choice else np.float32),
+        scored=np.asarray(scored, np.int64),
+        pairs=np.asarray(pairs, np.int64).reshape(-1, 2),
+    )
+
+
+def _disturbed(
+    action: NDArray[np.float32] | int, rng: np.random.Generator, noise: float
+) -> NDArray[np.float32] | int:
+    """Return what becomes of the expert's motion on its way to the motors."""
+    if not noise:
+        return action
+    moved = np.asarray(action) + rng.normal(scale=noise, size=np.shape(action))
+    return moved.clip(-1.0, 1.0).astype(np.float32)
 
 
 def _up_to(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ class TrainingSettings:
     Attributes:
         task: A gymnasium id.
         task_settings: Of the task, by name.
+        mixture: Settings of the task that differ in some of the episodes: of n, each in one of n + 1.
         memory: What the policy remembers with, one of `robomem.policy.memories`.
         memory_settings: Of the memory, by name.
         seed: Of the weights, of the demonstrations and of their order.
@@ -43,6 +44,7 @@ class TrainingSettings:
 
     task: str
     task_settings: Mapping[str, Setting] = field(default_factory=dict)
+    mixture: tuple[Mapping[str, Setting], ...] = ()
     memory: str = "hcam"
     memory_settings: Mapping[str, Setting] = field(default_factory=dict)
     seed: int = 0

@@ -54,6 +54,7 @@ class Cell:
         values: dict[str, Any] = {
             "task": self.trial.task,
             "task_settings": dict(self.trial.settings),
+            "mixture": tuple(dict(differing) for differing in self.trial.mixture),
             "memory": self.variant.memory,
             "memory_settings": dict(self.trial.memories.get(self.variant.memory, {})),
             "seed": self.seed,

@@ -21,6 +21,7 @@ class Trial:
         tests: Settings that differ when it is tested, by what the tables call them.
         learn: Settings of the training that differ from its defaults.
         memories: Settings of a memory that differ from its defaults, by its name.
+        mixture: Settings of the task that differ in some of the episodes that are learned from.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Trial:
     tests: Mapping[str, Settings]
     learn: Settings = field(default_factory=dict)
     memories: Mapping[str, Settings] = field(default_factory=dict)
+    mixture: tuple[Settings, ...] = ()
 
 
 def _ballet(dancers: int) -> Trial:
@@ -62,6 +64,7 @@ TRIALS = (
         # who is told its position learns where the junction is; one action in twenty is taken there
         {**FAST, "sees_position": False, "enough_loss": 1e-3},
         SHORT_CHUNKS,
+        mixture=({"length": 4}, {"length": 8}, {"length": 12}),
     ),
     Trial(
         "drawer-search",
@@ -78,6 +81,7 @@ TRIALS = (
         {"delay 32": AS_LEARNED, "delay 64": {"delay_steps": 64}},
         FAST,
         SHORT_CHUNKS,
+        mixture=({"delay_steps": 4}, {"delay_steps": 12}, {"delay_steps": 20}),
     ),
     Trial(
         "hidden-object",
