@@ -5,14 +5,16 @@ from dataclasses import replace
 
 import pytest
 from robomem_sim.bench_recall import bench, bench_recall
-from robomem_sim.bench_recall.cells import FOUND, Cell, measure_cell
-from robomem_sim.bench_recall.report import QUICK, Settings, tables_of
+from robomem_sim.bench_recall.cells import FOUND, Cell, CellFound, measure_cell
+from robomem_sim.bench_recall.report import QUICK, Report, Settings, tables_of
 from robomem_sim.bench_recall.trials import QUICK_TRIALS, QUICK_VARIANTS, TRIALS, VARIANTS
 
 from robomem.cli import main
 from robomem.errors import ConfigError, FormatError
 from robomem.eval.bench import Options
+from robomem.eval.machine import this_machine
 from robomem.policy.memories import MEMORIES
+from robomem.policy.training.evaluation import Score
 from robomem.policy.training.settings import TrainingSettings
 from robomem.policy.training.tasks import make_task, shape_of
 
@@ -26,7 +28,9 @@ def test_a_quick_run_fills_its_table(tmp_path):
         Options(is_quick=True, cells=tmp_path), on_step=lambda *step: told.append(step)
     )
 
-    (table,) = outcome.tables
+    overview, table = outcome.tables
+    assert overview.header == ("memory", "colour, delay 4", "colour, delay 8")
+    assert overview.rows == tuple(row[:3] for row in table.rows[:2])
     assert [row[0] for row in table.rows] == ["none", "gru", "(one who knows all)", "(chance)"]
     assert table.header[1:3] == ("delay 4", "delay 8")
     assert all(0 <= float(row[1]) <= 1 for row in table.rows)
@@ -79,7 +83,22 @@ def test_an_interrupt_tells_of_the_cells_that_are_done(tmp_path, monkeypatch):
 
     assert report.found == measured
     assert report.left_out == ["colour/gru/0"]
-    assert len(tables_of(report)) == 1
+    assert [row[0] for row in tables_of(report)[0].rows] == ["none"]
+
+
+def test_means_and_spreads_are_over_seeds_and_holes_are_told():
+    def found(trial, memory, seed, mean):
+        score = Score(mean, 0.0, 4, oracle=1.0, chance=0.5)
+        name = f"{trial}/{memory}/{seed}"
+        return CellFound(name, trial, memory, seed, 1, 0.1, 0.0, 10, 4, 0.1, {"near": score})
+
+    cells = [found("a", "gru", 0, 0.5), found("a", "gru", 1, 0.75), found("b", "none", 0, 0.25)]
+    report = Report(this_machine(), {}, Settings(), cells, [])
+
+    overview, first, _ = tables_of(report)
+
+    assert overview.rows == (("gru", "0.625 ± 0.177", "-"), ("none", "-", "0.250"))
+    assert first.rows[0][:3] == ("gru", "0.625 ± 0.177", "2")
 
 
 def test_all_of_a_first_seed_comes_before_the_next():

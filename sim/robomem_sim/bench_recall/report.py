@@ -66,9 +66,10 @@ class Report:
 
 
 def tables_of(report: Report) -> tuple[Table, ...]:
-    """Return a table of each trial."""
+    """Return all scores in one table, and a table of each trial."""
     trials = dict.fromkeys(found.trial for found in report.found)
-    return tuple(_table(t, [f for f in report.found if f.trial == t]) for t in trials)
+    parts = [[f for f in report.found if f.trial == trial] for trial in trials]
+    return (_overview(parts), *(_table(t, part) for t, part in zip(trials, parts, strict=True)))
 
 
 def notes_of(report: Report) -> tuple[str, ...]:
@@ -81,6 +82,18 @@ def notes_of(report: Report) -> tuple[str, ...]:
         left_out,
         where(report.machine, report.versions),
     )
+
+
+def _overview(parts: Sequence[Sequence[CellFound]]) -> Table:
+    """Return a row for each memory, a column for each test of each trial, holes where nothing was run."""
+    tests = [(part, test) for part in parts for test in part[0].scores]
+    memories = dict.fromkeys(found.memory for part in parts for found in part)
+    rows = [
+        (memory, *(_scored([f for f in part if f.memory == memory], test) for part, test in tests))
+        for memory in memories
+    ]
+    titles = (f"{part[0].trial}, {test}" for part, test in tests)
+    return Table("scores", ("memory", *titles), tuple(rows))
 
 
 def _table(trial: str, found: Sequence[CellFound]) -> Table:
@@ -101,7 +114,7 @@ def _table(trial: str, found: Sequence[CellFound]) -> Table:
 def _row(memory: str, cells: Sequence[CellFound]) -> tuple[str, ...]:
     return (
         memory,
-        *(_spread([cell.scores[test].mean for cell in cells]) for test in cells[0].scores),
+        *(_scored(cells, test) for test in cells[0].scores),
         str(len(cells)),
         f"{cells[0].parameters:,}",
         f"{cells[0].state_bytes:,}",
@@ -110,6 +123,9 @@ def _row(memory: str, cells: Sequence[CellFound]) -> tuple[str, ...]:
     )
 
 
-def _spread(values: Sequence[float]) -> str:
-    mean = f"{fmean(values):.3f}"
-    return mean if len(values) == 1 else f"{mean} ± {stdev(values):.3f}"
+def _scored(cells: Sequence[CellFound], test: str) -> str:
+    """Return the mean over seeds and the standard deviation."""
+    scores = [cell.scores[test].mean for cell in cells]
+    if not scores:
+        return NONE
+    return f"{fmean(scores):.3f}" + (f" ± {stdev(scores):.3f}" if len(scores) > 1 else "")
