@@ -118,11 +118,15 @@ def test_ddim_of_flow_is_euler(steps, noise):
 @pytest.mark.parametrize("sampler", ["ddim", "dpm"])
 @pytest.mark.parametrize("name", ["cosine", "linear", "flow"])
 @pytest.mark.parametrize("steps", [1, 2, 5, 20])
-def test_every_sampler_ends_at_the_data_that_a_perfect_network_knows(sampler, name, steps):
+@pytest.mark.parametrize("is_residual", [False, True])
+def test_every_sampler_ends_at_the_data_that_a_perfect_network_knows(
+    sampler, name, steps, is_residual
+):
     rng = np.random.default_rng(1)
     data, noise = rng.uniform(-1, 1, (2, 50))
     schedule = noise_schedule(name)
-    prediction = "flow" if name == "flow" else "v"
+    plain = "flow" if name == "flow" else "v"
+    prediction = "residual" if is_residual else plain
 
     table = sampler_table(schedule, sampler=sampler, prediction=prediction, steps=steps, clip=1.0)
 
@@ -132,6 +136,8 @@ def test_every_sampler_ends_at_the_data_that_a_perfect_network_knows(sampler, na
         alpha, sigma = row[schedules.ALPHA], row[schedules.SIGMA]
         eps = (x - alpha * data) / sigma
         predicted = eps - data if name == "flow" else alpha * eps - sigma * data
+        if is_residual:
+            predicted = (data - row[schedules.X0_X] * x) / row[schedules.X0_PREDICTED]
         x0 = estimate(row, x, predicted)
         x, last_x0 = advance(row, x, predicted, x0, last_x0), x0
     np.testing.assert_allclose(x, data, atol=1e-5)

@@ -62,6 +62,9 @@ class PolicyConfig(BaseModel):
     """How hard the gradient may pull."""
     context_dropout: float = Field(default=0.1, ge=0, lt=1)
     """So often the context is left out in training: guidance needs it."""
+    prototypes: int = Field(default=0, ge=0)
+    """So many demonstrations are remembered word for word; see `robomem.policy.prototypes`."""
+    prototype_falloff: PositiveFloat = 10.0
     auxiliary_weight: float = Field(default=0.1, ge=0)
     """In training, of the loss that a memory has of its own."""
     noise_draws: PositiveInt = 4
@@ -95,6 +98,8 @@ class PolicyConfig(BaseModel):
     def _check_lengths(self) -> Self:
         if self.execute > self.horizon:
             raise ValueError("no more actions of a chunk are done than it has: execute <= horizon")
+        if self.prototypes and self.clip is None:
+            raise ValueError("prototypes need a clip: no action may exceed it")
         if self.width % self.heads:
             raise ValueError("the width is a multiple of the heads")
         return self

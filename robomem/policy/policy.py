@@ -10,9 +10,11 @@ The memory is told of every observation with its stamp; the actions come by thei
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from robomem.errors import ConfigError
 from robomem.policy.config import PolicyConfig
 from robomem.policy.diffusion.denoiser import Context, Denoiser
 from robomem.policy.diffusion.guidance import Inpaint, Pull
@@ -35,6 +37,7 @@ from robomem.policy.observation import (
     recalled_of,
 )
 from robomem.policy.pretrained import load_weights, read_config, save
+from robomem.policy.prototypes import Prototypes
 from robomem.policy.runtime.chunks import ActionChunks, prefix_weights
 from robomem.policy.schedules import noise_schedule, sampler_table
 
@@ -46,11 +49,13 @@ class Seen(NamedTuple):
 
     Attributes:
         stamps_s: (B,) of the newest observations.
+        key: (B, K) what is perceived and remembered.
         context: What the actions are conditioned on.
         nothing: The context without it, where there is guidance.
     """
 
     stamps_s: Tensor
+    key: Tensor
     context: Context
     nothing: Context | None
 
@@ -96,6 +101,7 @@ class DiffusionPolicy(nn.Module):
             spacing=config.spacing,
             clip=config.clip or torch.inf,
         )
+        self.prototypes = _prototypes(config)
         self.generator = torch.Generator().manual_seed(0)
         self.reset()
 
@@ -133,7 +139,7 @@ class DiffusionPolicy(nn.Module):
         )
         auxiliary = self.memory.auxiliary_loss(moments)
         loss = imitation + self.config.auxiliary_weight * auxiliary
-        is_close = (self.noising.data(noised, predicted) - x0).detach().abs() < CLOSE
+        is_close = (noised.data(predicted) - x0).detach().abs() < CLOSE
         told = {
             "loss": loss,
             "imitation": imitation,
@@ -141,6 +147,29 @@ class DiffusionPolicy(nn.Module):
             "close": is_close.float().mean(),
         }
         return loss, {name: value.item() for name, value in told.items()}
+
+    @torch.no_grad()
+    def remember(self, batch: Batch, *, rng: np.random.Generator) -> None:
+        """Choose the prototypes among demonstrations, after training; see `robomem.policy.prototypes`.
+
+        Args:
+            batch: As `forward` takes it.
+            rng: Of the choice.
+
+        Raises:
+            ConfigError: The policy has no prototypes.
+            DataError: There are too few demonstrations, or they are wrong.
+        """
+        if self.prototypes is None:
+            raise ConfigError("the policy has no prototypes: set `prototypes` in its config")
+        moments = self._moments(batch)
+        reads = reads_of(batch, moments.stamps_s)
+        remembered, _ = self.memory(moments, reads=reads)
+        now = moments.features.gather(1, reads[..., None].expand(*reads.shape, self.config.width))
+        chunks, is_pad = chunks_of(batch, self.config, reads.shape)
+        keys = torch.cat([now, remembered], -1).flatten(0, 1)
+        is_whole = ~is_pad.any(1)
+        self.prototypes.fit(keys[is_whole], self.normaliser.actions(chunks[is_whole]), rng=rng)
 
     def encode(self, observed: Perceived) -> Tensor:
         """Return features (..., width) of what was perceived."""
@@ -241,7 +270,7 @@ class DiffusionPolicy(nn.Module):
         context, nothing = self.denoiser.prepare(tokens, mask), None
         if self.config.guidance_scale != 1.0:
             nothing = self.denoiser.prepare(tokens, torch.zeros_like(mask))
-        return Seen(observed.stamps_s, context, nothing), state
+        return Seen(observed.stamps_s, torch.cat([now, remembered], -1), context, nothing), state
 
     def sample(self, seen: Seen, *, previous: Tensor | None = None, delay: int = 0) -> Tensor:
         """Return chunks of actions (B, H, A); see `predict_action_chunk`."""
@@ -251,7 +280,10 @@ class DiffusionPolicy(nn.Module):
         noise = torch.randn(shape, generator=self.generator).to(seen.stamps_s)
         guide = None if previous is None else self._guide(previous, noise, delay=delay)
         chunks = sample(denoise, self.table, noise, guide=guide)
-        return self.normaliser.denormalised(chunks if clip is None else chunks.clamp(-clip, clip))
+        chunks = chunks if clip is None else chunks.clamp(-clip, clip)
+        if self.prototypes is not None:
+            chunks = self.prototypes(chunks, seen.key)
+        return self.normaliser.denormalised(chunks)
 
     # ---- keep -------------------------------------------------------------------------------------
 
@@ -301,3 +333,16 @@ class DiffusionPolicy(nn.Module):
         if self.config.going_on == "inpaint":
             return Inpaint(known, column, noise)
         return Pull(known, column, self.config.max_pull)
+
+
+def _prototypes(config: PolicyConfig) -> Prototypes | None:
+    if not config.prototypes:
+        return None
+    assert config.clip is not None, "checked by the config"
+    return Prototypes(
+        config.prototypes,
+        key_size=config.width * (1 + config.memory_tokens),
+        chunk_shape=(config.horizon, config.action_size),
+        falloff=config.prototype_falloff,
+        limit=config.clip,
+    )

@@ -1,7 +1,7 @@
 """Noise schedules, and samplers as tables of coefficients: numpy only, the same in torch, numpy and an ONNX Loop.
 
-Noise goes in by x_t = alpha x_0 + sigma noise, and a network predicts noise, v or flow at (x_t, t). Each of these is
-linear in x_0 and noise, and so is every step of every sampler here: a sampler is a table with a row a step.
+Noise goes in by x_t = alpha x_0 + sigma noise, and a network predicts noise, v, flow or a residual at (x_t, t). Each of
+these is linear in x_0 and noise, and so is every step of every sampler here: a sampler is a table with a row a step.
 
     x_0    = clip(row[X0_X] x + row[X0_PREDICTED] predicted, ± row[CLIP])
     x_next = row[NEXT_X] x + row[NEXT_PREDICTED] predicted + row[NEXT_X0] x_0 + row[NEXT_LAST_X0] last_x_0
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from robomem.errors import ConfigError
 
 Floats = NDArray[np.float64]
-Prediction = Literal["epsilon", "v", "flow"]
+Prediction = Literal["epsilon", "v", "flow", "residual"]
 Sampler = Literal["ddim", "dpm", "euler"]
 Spacing = Literal["trailing", "leading"]
 ArrayOrTensor = TypeVar("ArrayOrTensor", bound=Any)
+
+DATA_STD = 0.5  # of actions in [-1, 1], as the residual takes it
 
 TIME, X0_X, X0_PREDICTED, CLIP, NEXT_X, NEXT_PREDICTED, NEXT_X0, NEXT_LAST_X0 = range(8)
 ALPHA, SIGMA, NEXT_ALPHA, NEXT_SIGMA = range(8, 12)  # what guidance needs to know of a step
@@ -101,7 +103,7 @@ def sampler_table(
     table[:, TIME], table[:, CLIP] = times, clip
     table[:, ALPHA], table[:, SIGMA] = alpha[:-1], sigma[:-1]
     table[:, NEXT_ALPHA], table[:, NEXT_SIGMA] = alpha[1:], sigma[1:]
-    x0, noise = _data_and_noise(alpha[:-1], sigma[:-1], prediction)
+    x0, noise = data_and_noise(alpha[:-1], sigma[:-1], prediction)
     table[:, [X0_X, X0_PREDICTED]] = x0
     if sampler == "dpm":
         table[:, NEXT_X : NEXT_LAST_X0 + 1] = _dpm_steps(alpha, sigma)
@@ -139,6 +141,34 @@ def advance(
     return stepped
 
 
+def data_and_noise(alpha: Floats, sigma: Floats, prediction: Prediction) -> tuple[Floats, Floats]:
+    """Return the factors (N, 2) of x and of a prediction in x_0, and those in the noise.
+
+    The residual is what is left when x_0 was guessed linearly from x, at unit variance: Karras et al., "Elucidating the
+    design space of diffusion-based generative models", 2022, Table 1, for any schedule. The network need not copy its
+    noisy input to its output then.
+
+    Args:
+        alpha: (N,) factors of the data,
+        sigma: and of the noise.
+        prediction: Of the network.
+    """
+    one, zero = np.ones_like(alpha), np.zeros_like(alpha)
+    if prediction == "epsilon":
+        x0, noise = (1 / alpha, -sigma / alpha), (zero, one)
+    elif (
+        prediction == "v"
+    ):  # Salimans and Ho, "Progressive distillation", 2022: v = alpha noise - sigma x_0
+        x0, noise = (alpha, -sigma), (sigma, alpha)
+    elif prediction == "flow":  # the velocity noise - x_0
+        x0, noise = (one, -sigma), (one, alpha)
+    else:
+        variance = sigma**2 + (alpha * DATA_STD) ** 2
+        skip, scale = alpha * DATA_STD**2 / variance, sigma * DATA_STD / np.sqrt(variance)
+        x0, noise = (skip, scale), ((1 - alpha * skip) / sigma, -alpha * scale / sigma)
+    return np.stack(x0, axis=1), np.stack(noise, axis=1)
+
+
 def inpainted(
     row: Any, x: ArrayOrTensor, *, known: ArrayOrTensor, noise: ArrayOrTensor, weights: Any
 ) -> ArrayOrTensor:
@@ -160,11 +190,11 @@ def inpainted(
 def _check(schedule: NoiseSchedule, sampler: str, prediction: str, steps: int) -> None:
     if sampler not in ("ddim", "dpm", "euler"):
         raise ConfigError(f"a sampler is ddim, dpm or euler, got {sampler!r}")
-    if prediction not in ("epsilon", "v", "flow"):
-        raise ConfigError(f"a prediction is epsilon, v or flow, got {prediction!r}")
-    if (prediction == "flow") != schedule.is_flow:
+    if prediction not in ("epsilon", "v", "flow", "residual"):
+        raise ConfigError(f"a prediction is epsilon, v, flow or residual, got {prediction!r}")
+    if prediction != "residual" and (prediction == "flow") != schedule.is_flow:
         raise ConfigError(f"{prediction} is not predicted on this schedule: flow goes with flow")
-    if sampler == "euler" and not schedule.is_flow:
+    if sampler == "euler" and prediction != "flow":
         raise ConfigError("euler is for flow; elsewhere ddim is what it would be")
     if not 1 <= steps <= len(schedule.times):
         raise ConfigError(f"1 to {len(schedule.times)} sampling steps, got {steps}")
@@ -182,20 +212,6 @@ def _levels(schedule: NoiseSchedule, steps: int, spacing: Spacing) -> tuple[Floa
         index = np.arange(steps)[::-1] * (levels // steps)
     alpha = np.append(schedule.alpha[index], 1.0)
     return schedule.times[index], alpha, np.append(schedule.sigma[index], 0.0)
-
-
-def _data_and_noise(alpha: Floats, sigma: Floats, prediction: Prediction) -> tuple[Floats, Floats]:
-    """Return the factors (steps, 2) of x and of the prediction in x_0, and those in the noise."""
-    one, zero = np.ones_like(alpha), np.zeros_like(alpha)
-    if prediction == "epsilon":
-        x0, noise = (1 / alpha, -sigma / alpha), (zero, one)
-    elif (
-        prediction == "v"
-    ):  # Salimans and Ho, "Progressive distillation", 2022: v = alpha noise - sigma x_0
-        x0, noise = (alpha, -sigma), (sigma, alpha)
-    else:  # the velocity noise - x_0
-        x0, noise = (one, -sigma), (one, alpha)
-    return np.stack(x0, axis=1), np.stack(noise, axis=1)
 
 
 def _dpm_steps(alpha: Floats, sigma: Floats) -> Floats:

@@ -1,11 +1,12 @@
-"""What the denoiser is trained on: noise, v or flow, at a random level of noise."""
+"""What the denoiser is trained on: noise, v, flow or a residual, at a random level of noise."""
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robomem.policy.schedules import NoiseSchedule, Prediction
+from robomem.policy.schedules import NoiseSchedule, Prediction, data_and_noise
 
 
 class Noised(NamedTuple):
@@ -15,29 +16,29 @@ class Noised(NamedTuple):
         x: (B, H, A).
         times: (B,) what the network is told.
         wanted: What it is to predict, (B, H, A).
-        alpha: (B, 1, 1) factor of the data,
-        sigma: and of the noise.
+        factors: (2, B, 1, 1) of x and of a prediction in the chunks without noise.
     """
 
     x: Tensor
     times: Tensor
     wanted: Tensor
-    alpha: Tensor
-    sigma: Tensor
+    factors: Tensor
+
+    def data(self, predicted: Tensor) -> Tensor:
+        """Return the chunks that a prediction stands for."""
+        return self.factors[0] * self.x + self.factors[1] * predicted
 
 
 class Noising(nn.Module):
     """Put noise on chunks, and tell what is to be predicted of them."""
 
+    levels: Tensor
+
     def __init__(self, schedule: NoiseSchedule, prediction: Prediction) -> None:
         super().__init__()
-        self.prediction = prediction
-        for name in ("times", "alpha", "sigma"):
-            levels = torch.tensor(getattr(schedule, name), dtype=torch.float32)
-            self.register_buffer(name, levels, persistent=False)
-        self.times: Tensor
-        self.alpha: Tensor
-        self.sigma: Tensor
+        x0, _ = data_and_noise(schedule.alpha, schedule.sigma, prediction)
+        levels = np.stack([schedule.times, schedule.alpha, schedule.sigma, *x0.T])
+        self.register_buffer("levels", torch.tensor(levels, dtype=torch.float32), persistent=False)
 
     def forward(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Noised:
         """Put noise on chunks, at a level drawn for each.
@@ -46,29 +47,12 @@ class Noising(nn.Module):
             x0: Normalised chunks, (B, H, A).
             generator: Of the levels and the noise.
         """
-        levels = torch.randint(len(self.times), x0.shape[:1], generator=generator)
+        drawn = torch.randint(self.levels.shape[1], x0.shape[:1], generator=generator)
         noise = torch.randn(x0.shape, generator=generator).to(x0)
-        levels = levels.to(x0.device)
-        alpha, sigma = self.alpha[levels, None, None], self.sigma[levels, None, None]
+        levels = self.levels[:, drawn.to(x0.device), None, None]
+        _, alpha, sigma, of_x, of_predicted = levels
         x = alpha * x0 + sigma * noise
-        wanted = target(self.prediction, x0, noise, alpha=alpha, sigma=sigma)
-        return Noised(x, self.times[levels], wanted, alpha, sigma)
-
-    def data(self, noised: Noised, predicted: Tensor) -> Tensor:
-        """Return the chunks that a prediction stands for."""
-        if self.prediction == "epsilon":
-            return (noised.x - noised.sigma * predicted) / noised.alpha
-        alpha = 1.0 if self.prediction == "flow" else noised.alpha
-        return alpha * noised.x - noised.sigma * predicted
-
-
-def target(
-    prediction: Prediction, x0: Tensor, noise: Tensor, *, alpha: Tensor, sigma: Tensor
-) -> Tensor:
-    """Return what a network that sees alpha x_0 + sigma noise is to predict."""
-    if prediction == "epsilon":
-        return noise
-    return noise - x0 if prediction == "flow" else alpha * noise - sigma * x0
+        return Noised(x, levels[0, :, 0, 0], (x0 - of_x * x) / of_predicted, levels[3:])
 
 
 def masked_error(predicted: Tensor, wanted: Tensor, *, is_pad: Tensor | None = None) -> Tensor:

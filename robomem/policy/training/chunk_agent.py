@@ -17,7 +17,7 @@ from robomem.policy.training.demonstrations import Batch
 from robomem.policy.training.settings import TrainingSettings
 from robomem.policy.training.tasks import TaskShape
 
-CHUNKS = 4  # of an episode that a batch learns from; the context of each is computed once
+CHUNKS = 8  # of an episode that a batch learns from; the context of each is computed once
 PLAN, PLAN_STAMP_S = "plan", "plan_stamp_s"  # in the state, beside the memory's
 
 
