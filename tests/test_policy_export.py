@@ -65,7 +65,7 @@ def policy() -> DiffusionPolicy:
 @pytest.fixture(scope="module")
 def exported(policy, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "toy"
-    export_policy(policy, path, ExportOptions(int8=lambda policy: policy.is_ready))
+    export_policy(policy, path, ExportOptions(int8=lambda exact, near: near.is_ready))
     return path
 
 
@@ -281,7 +281,7 @@ def test_an_agent_acts_as_it_was_trained_and_int8_that_fails_is_not_kept(tmp_pat
     torch.manual_seed(0)
     settings = TrainingSettings(task="toy", memory="gru", size=8, memory_settings={"size": 8})
     agent = DirectAgent(settings, TaskShape(3, motion_size=2)).eval()
-    result = export_policy(agent, tmp_path / "agent", ExportOptions(int8=lambda policy: False))
+    result = export_policy(agent, tmp_path / "agent", ExportOptions(int8=lambda exact, near: False))
     runtime = RuntimePolicy.from_pretrained(tmp_path / "agent", CPU)
     state, wanted, acted = agent.memory.init_state(2), [], []
 

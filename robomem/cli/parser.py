@@ -2,11 +2,13 @@
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Never
 
 from robomem import __version__
+from robomem.cli.command import Add, command, settings
+from robomem.cli.policy_commands import add_dataset, add_export_policy, add_serve_policy
 
 BENCHES = {
     "mapping": "this map, OctoMap and Open3D's on the same scans: speed, queries, bytes",
@@ -105,10 +107,13 @@ def _build() -> argparse.ArgumentParser:
         _add_doctor,
         _add_bench,
         _add_train,
+        add_dataset,
+        add_export_policy,
+        add_serve_policy,
     ):
-        command = add(commands.add_parser)
-        command.add_argument("--json", action="store_true", help="print one JSON object")
-        _add_common(command)
+        made = add(commands.add_parser)
+        made.add_argument("--json", action="store_true", help="print one JSON object")
+        _add_common(made)
     return parser
 
 
@@ -121,24 +126,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     common.add_argument("--debug", action="store_true", default=unset, help="tracebacks of errors")
 
 
-_Add = Callable[..., argparse.ArgumentParser]
-
-
-def _command(
-    add: _Add, name: str, does: str, *, epilog: str | None = None
-) -> argparse.ArgumentParser:
-    return add(
-        name,
-        help=does,
-        description=f"{does[0].upper()}{does[1:]}.",
-        epilog=epilog,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
-def _add_replay(add: _Add) -> argparse.ArgumentParser:
-    parser = _command(add, "replay", "perceive and remember a recording")
+def _add_replay(add: Add) -> argparse.ArgumentParser:
+    parser = command(add, "replay", "perceive and remember a recording")
     parser.add_argument("recording", metavar="PATH", help="a ROS bag or a data set folder")
     parser.add_argument(
         "-o", dest="memory", metavar="MEM", required=True, help="the memory to fill"
@@ -147,8 +136,8 @@ def _add_replay(add: _Add) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_ask(add: _Add) -> argparse.ArgumentParser:
-    parser = _command(add, "ask", "answer a question in plain English", epilog=QUESTIONS)
+def _add_ask(add: Add) -> argparse.ArgumentParser:
+    parser = command(add, "ask", "answer a question in plain English", epilog=QUESTIONS)
     _add_memory(parser)
     parser.add_argument("question", metavar="QUESTION", nargs="+")
     parser.add_argument("--now", metavar="T", help="what ago counts from; else the newest stamp")
@@ -156,8 +145,8 @@ def _add_ask(add: _Add) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_recall(add: _Add) -> argparse.ArgumentParser:
-    parser = _command(add, "recall", "list what matches, as a typed query")
+def _add_recall(add: Add) -> argparse.ArgumentParser:
+    parser = command(add, "recall", "list what matches, as a typed query")
     _add_memory(parser)
     parser.add_argument("--kind", choices=KINDS, default="where", help="what to list (where)")
     parser.add_argument("--label", metavar="WORDS", help="the thing: every word is in its label")
@@ -172,14 +161,14 @@ def _add_recall(add: _Add) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_info(add: _Add) -> argparse.ArgumentParser:
-    parser = _command(add, "info", "tell what a memory holds")
+def _add_info(add: Add) -> argparse.ArgumentParser:
+    parser = command(add, "info", "tell what a memory holds")
     _add_memory(parser)
     return parser
 
 
-def _add_export(add: _Add) -> argparse.ArgumentParser:
-    parser = _command(add, "export", "write the map as a file that others read", epilog=EXPORTS)
+def _add_export(add: Add) -> argparse.ArgumentParser:
+    parser = command(add, "export", "write the map as a file that others read", epilog=EXPORTS)
     _add_memory(parser)
     parser.add_argument(
         "-o", dest="file", metavar="FILE", required=True, type=_export_file, help="what to write"
@@ -189,25 +178,25 @@ def _add_export(add: _Add) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_correct(add: _Add) -> argparse.ArgumentParser:
+def _add_correct(add: Add) -> argparse.ArgumentParser:
     does = "correct the robot's path, and move what is remembered along with it"
-    parser = _command(add, "correct", does, epilog=CORRECTIONS)
+    parser = command(add, "correct", does, epilog=CORRECTIONS)
     _add_memory(parser)
     parser.add_argument("--poses", metavar="FILE", help="take poses of keyframes from a .g2o file")
     return parser
 
 
-def _add_forget(add: _Add) -> argparse.ArgumentParser:
-    parser = _command(add, "forget", "erase things for good, with their events and images")
+def _add_forget(add: Add) -> argparse.ArgumentParser:
+    parser = command(add, "forget", "erase things for good, with their events and images")
     _add_memory(parser)
     parser.add_argument("entity_ids", metavar="ENTITY_ID", type=int, nargs="+")
     parser.add_argument("--yes", action="store_true", help="do not ask first")
     return parser
 
 
-def _add_held(add: _Add) -> argparse.ArgumentParser:
+def _add_held(add: Add) -> argparse.ArgumentParser:
     does = "list what is held back until something confirms it; introduce people, and rule"
-    parser = _command(add, "held", does, epilog=RULINGS)
+    parser = command(add, "held", does, epilog=RULINGS)
     _add_memory(parser)
     for name, metavar, read, text in (
         ("--trust", "SOURCE=LEVEL", _trust, "say who a source is"),
@@ -234,9 +223,9 @@ def _claim(text: str) -> tuple[str, int]:
     return kind, int(number)
 
 
-def _add_mcp(add: _Add) -> argparse.ArgumentParser:
+def _add_mcp(add: Add) -> argparse.ArgumentParser:
     does = "serve the memory's tools to a language-model client (MCP), over stdin and stdout"
-    parser = _command(add, "mcp", does, epilog="needs the extra: pip install 'robomem[mcp]'")
+    parser = command(add, "mcp", does, epilog="needs the extra: pip install 'robomem[mcp]'")
     _add_memory(parser)
     parser.add_argument(
         "--write",
@@ -247,8 +236,8 @@ def _add_mcp(add: _Add) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_doctor(add: _Add) -> argparse.ArgumentParser:
-    parser = _command(add, "doctor", "tell what is installed, what is missing and how to get it")
+def _add_doctor(add: Add) -> argparse.ArgumentParser:
+    parser = command(add, "doctor", "tell what is installed, what is missing and how to get it")
     parser.add_argument(
         "--warm",
         action="store_true",
@@ -257,9 +246,9 @@ def _add_doctor(add: _Add) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_bench(add: _Add) -> argparse.ArgumentParser:
+def _add_bench(add: Add) -> argparse.ArgumentParser:
     does = "measure robomem on this machine: against its peers, against the truth"
-    parser = _command(add, "bench", does, epilog="without a name it lists what can be measured")
+    parser = command(add, "bench", does, epilog="without a name it lists what can be measured")
     parser.add_argument("name", metavar="NAME", nargs="?", choices=tuple(BENCHES))
     parser.add_argument(
         "--data",
@@ -296,9 +285,9 @@ def _add_bench(add: _Add) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_train(add: _Add) -> argparse.ArgumentParser:
+def _add_train(add: Add) -> argparse.ArgumentParser:
     does = "train a policy that remembers, by imitation of a task's expert"
-    parser = _command(add, "train", does, epilog=TRAININGS)
+    parser = command(add, "train", does, epilog=TRAININGS)
     parser.add_argument("task", metavar="TASK", help="a gymnasium id, such as robomem/Ballet-v0")
     parser.add_argument("--memory", metavar="NAME", default="hcam", help="what remembers (hcam)")
     parser.add_argument(
@@ -317,7 +306,7 @@ def _add_train(add: _Add) -> argparse.ArgumentParser:
         ("--test", "KEY=VALUE[,...]", "score it at other settings of the task, too"),
     ):
         parser.add_argument(
-            name, metavar=metavar, type=_settings, action="append", default=[], help=text
+            name, metavar=metavar, type=settings, action="append", default=[], help=text
         )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="another run (0)")
     parser.add_argument("--steps", metavar="N", type=int, default=2000, help="batches (2000)")
@@ -337,23 +326,6 @@ def _add_train(add: _Add) -> argparse.ArgumentParser:
     parser.add_argument("--threads", metavar="N", type=int, help="of the CPU; else as torch likes")
     parser.add_argument("--tensorboard", action="store_true", help="write for it, too")
     return parser
-
-
-def _settings(text: str) -> dict[str, bool | int | float | str]:
-    """Read "key=value,key=value"; a value is true, false, a number or else text."""
-    pairs = [pair.partition("=") for pair in text.split(",")]
-    if not all(name and sign for name, sign, _ in pairs):
-        raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
-    return {name: _value(value) for name, _, value in pairs}
-
-
-def _value(text: str) -> bool | int | float | str:
-    for read in (int, float):
-        try:
-            return read(text)
-        except ValueError:
-            pass
-    return {"true": True, "false": False}.get(text, text)
 
 
 def _add_memory(parser: argparse.ArgumentParser) -> None:

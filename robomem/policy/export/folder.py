@@ -9,6 +9,7 @@ import onnx
 from torch import Tensor, nn
 
 from robomem import __version__
+from robomem.errors import PolicyError
 from robomem.policy.export.card import Told, card
 from robomem.policy.export.int8 import SuccessTest, quantised
 from robomem.policy.export.loop import looped
@@ -25,7 +26,7 @@ from robomem.policy.folders import whole_folder
 from robomem.policy.memories.memory import PolicyMemory
 from robomem.policy.observation import RECALLED, RECALLED_MASK
 from robomem.policy.policy import DiffusionPolicy
-from robomem.policy.runtime.graphs import RuntimeOptions
+from robomem.policy.runtime.graphs import Precision, RuntimeOptions
 from robomem.policy.runtime.manifest import (
     INITIAL_STATE,
     MANIFEST,
@@ -35,11 +36,14 @@ from robomem.policy.runtime.manifest import (
     sha256_of,
 )
 from robomem.policy.runtime.policy import INT8, RuntimePolicy
-from robomem.policy.training.agent import DirectAgent
+from robomem.policy.training.agent import Agent, DirectAgent
+from robomem.policy.training.chunk_agent import ChunkAgent
 
 README = "README.md"
+PRECISIONS: tuple[Precision, Precision] = ("fp32", "int8")
 HEADS = ("chunk", "context", "step", "act")  # what is quantised: they are most of the time
 
+Policy = DiffusionPolicy | DirectAgent
 Graphs = dict[str, onnx.ModelProto]
 OnGraph = Callable[[str], None]
 
@@ -78,9 +82,7 @@ class ExportOptions:
     on_graph: OnGraph = lambda role: None
 
 
-def export_policy(
-    policy: DiffusionPolicy | DirectAgent, path: Path, options: ExportOptions | None = None
-) -> Exported:
+def export_policy(policy: Policy, path: Path, options: ExportOptions | None = None) -> Exported:
     """Write a policy as graphs with all that running it takes; the folder appears whole or not at all.
 
     Raises:
@@ -109,6 +111,16 @@ def export_policy(
         if options.int8 is not None:
             kept_int8, manifest = _with_int8(draft, manifest, graphs, options.int8)
     return Exported(path, manifest, kept_int8)
+
+
+def exportable(agent: Agent) -> Policy:
+    """Return what of an agent is exported; raises PolicyError where nothing of it can be."""
+    match agent:
+        case ChunkAgent():
+            return agent.policy
+        case DirectAgent():
+            return agent
+    raise PolicyError(f"a {type(agent).__name__} cannot be exported")
 
 
 def _diffusion_graphs(policy: DiffusionPolicy, on_graph: OnGraph) -> Graphs:
@@ -203,10 +215,12 @@ def _with_int8(
     for role, file in files.items():
         quantised(graphs[role], file)
     sealed = _sealed(draft, manifest, {**graphs, **{role + INT8: None for role in files}})
-    policy = RuntimePolicy.from_pretrained(draft, RuntimeOptions(provider="cpu", precision="int8"))
-    if holds(policy):
+    exact, near = (
+        RuntimePolicy.from_pretrained(draft, RuntimeOptions(provider="cpu", precision=precision))
+        for precision in PRECISIONS
+    )
+    if holds(exact, near):
         return True, sealed
-    del policy
     for file in files.values():
         file.unlink()
     return False, _sealed(draft, manifest, graphs)

@@ -9,8 +9,8 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from robomem.policy.export.tracing import quiet
 from robomem.policy.runtime.policy import RuntimePolicy
 
-SuccessTest = Callable[[RuntimePolicy], bool]
-"""Says whether a policy still succeeds, such as `robomem.policy.export.success.holds_up`."""
+SuccessTest = Callable[[RuntimePolicy, RuntimePolicy], bool]
+"""Says, given a policy and the same in int8, whether that still succeeds: `robomem.policy.export.success.holds_up`."""
 
 
 def quantised(model: onnx.ModelProto, path: Path) -> None:
