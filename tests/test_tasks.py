@@ -182,3 +182,14 @@ def mutual_information(one, other):
     outer = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
     held = joint > 0
     return float((joint[held] * np.log(joint[held] / outer[held])).sum())
+
+
+def test_the_sheet_of_all_tasks_is_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    from PIL import Image
+    from robomem_sim.tasks.pictures import DPI, SIZE_IN, draw_tasks
+
+    draw_tasks(tmp_path / "tasks.png")
+
+    with Image.open(tmp_path / "tasks.png") as sheet:
+        assert sheet.size == tuple(round(side * DPI) for side in SIZE_IN)

@@ -20,10 +20,8 @@ HOME = np.array([0.0, -0.2, 0.25])
 HOME_SPREAD_M = 0.05  # an episode begins that near to it, along each axis
 OPEN, CLOSE = 1.0, -1.0  # what action[3] says
 GAIN = 0.6  # of a way within one step's reach, what is gone at once: the expert slows down before it arrives
-ARRIVED_M, CLOSING_WITHIN_M = (
-    0.012,
-    0.02,
-)  # of a point: to begin to close the fingers there, to go on
+ARRIVED_M = 0.012  # so near to a point the expert begins to close the fingers there
+CLOSING_WITHIN_M = 0.02  # and so near it goes on
 
 
 class Gripper:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FRAMES = 5
-SIZE_IN, DPI = (15.0, 5.4), 90
+SIZE_IN, DPI = (15.0, 4.6), 90
+MARGINS = {"left": 0.01, "right": 0.99, "bottom": 0.14, "top": 0.86, "wspace": 0.08}
 INK, PALE, PAPER, WOOD, ROBOT = "#22262e", "#7a818f", "#eceef2", "#96703f", "#c3cde0"
 # Okabe and Ito, "Color Universal Design", 2008: told apart by those who see few colours, too.
 COLOURS = "#d55e00", "#0072b2", "#009e73", "#f0e442", "#cc79a7", "#56b4e9", "#e69f00", "#000000"
@@ -53,11 +54,11 @@ def draw_tasks(path: Path) -> None:
     """Draw the sheet into a file."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=SIZE_IN, dpi=DPI, layout="constrained")
+    figure = Figure(figsize=SIZE_IN, dpi=DPI)
     figures = np.ravel(np.asarray(figure.subfigures(3, 3, wspace=0.04)))
     for part, panel in zip(figures, PANELS, strict=True):
         part.suptitle(f"{panel.name}: {panel.story}", fontsize=10, color=INK, x=0.01, ha="left")
-        frames = part.subplots(1, FRAMES)
+        frames = part.subplots(1, FRAMES, gridspec_kw=MARGINS)
         seen = _play(panel)
         for axes, (moment, caption) in zip(frames, panel.captions.items(), strict=True):
             axes.set(
