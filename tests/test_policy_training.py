@@ -293,6 +293,24 @@ def test_the_rate_rises_then_falls():
     assert rates[-1] < 0.05e-3
 
 
+def test_a_loss_that_is_not_finite_ends_it_with_what_was_learned_before(tmp_path, monkeypatch):
+    monkeypatch.setattr("robomem.policy.training.runs.STEPS_A_CHECKPOINT", 2)
+    sound = Demonstrations.batch
+
+    def batch(self, step, **share):
+        drawn = sound(self, step, **share)
+        return drawn._replace(weights=drawn.weights * (torch.nan if step == 3 else 1.0))
+
+    monkeypatch.setattr(Demonstrations, "batch", batch)
+
+    with pytest.raises(ConfigError, match="lower the learning_rate"):
+        train(settings(), tmp_path)
+
+    kept = load_checkpoint(tmp_path / CHECKPOINT)
+    assert kept.progressed.step == 2
+    assert all(tensor.isfinite().all() for tensor in kept.model.values())
+
+
 def test_it_ends_when_the_loss_is_low_enough():
     run = Imitation(settings(enough_loss=100.0))
 
@@ -420,6 +438,10 @@ def test_the_command_trains_scores_and_goes_on(tmp_path, capsys):
         ["--learn", "rate=1"],
         ["--learn", "size=large"],
         ["--threads", "0"],
+        pytest.param(
+            ["--device", "cuda"],
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one"),
+        ),
     ],
 )
 def test_the_command_refuses_what_is_wrong(tmp_path, capsys, wrong):

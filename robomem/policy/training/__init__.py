@@ -1,10 +1,13 @@
 """Policies learned by imitation of an expert, in tasks that need a memory.
 
-settings        what is trained, on what, for how long        start here
+runs            a run with its files, as the command line has it      start here
+settings        what is trained, on what, for how long
 tasks           environments by their gymnasium ids
 demonstrations  what the expert does, as batches of sequences
-heads           from what is remembered to an action
 agent           encoder, memory and head
+heads           from what is remembered to an action
+chunk_agent     a diffusion policy, trained by the same loop
+agents          the agents by their names
 imitation       the training itself
 checkpoints     one file that a run goes on from, bit for bit
 logs            CSV and TensorBoard

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from robomem.errors import ConfigError
 from robomem.policy.training.agent import Losses
 from robomem.policy.training.agents import make_agent
 from robomem.policy.training.checkpoints import (
@@ -66,7 +67,11 @@ class Imitation:
         return self.fraction == 1 or (running is not None and running < self.settings.enough_loss)
 
     def step(self) -> dict[str, float]:
-        """Learn from one batch; return what the log keeps of it."""
+        """Learn from one batch; return what the log keeps of it.
+
+        Raises:
+            ConfigError: The loss is not finite any more.
+        """
         begin_s = time.process_time()
         batch = self.demonstrations.batch(
             self.progressed.step, rank=self._share.rank, ranks=self._share.ranks
@@ -77,6 +82,10 @@ class Imitation:
             losses = self._losses(on_device(batch, self._share.device))
         norm = self._descend(losses, rate)
         loss, spent_s = self._share.mean(losses.imitation.item(), time.process_time() - begin_s)
+        if not math.isfinite(loss):
+            raise ConfigError(
+                f"the loss of step {self.progressed.step} is {loss}: lower the learning_rate"
+            )
         self.progressed = Progressed(
             step=self.progressed.step + 1,
             cpu_s=self.progressed.cpu_s + spent_s,

@@ -56,7 +56,13 @@ class Share:
 
 @contextmanager
 def shared(device: str) -> Iterator[Share]:
-    """Join the other processes, as torchrun's environment variables tell; alone where it tells of none."""
+    """Join the other processes, as torchrun's environment variables tell; alone where they tell of none.
+
+    Raises:
+        ConfigError: There is no such device.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("torch finds no GPU here: train with --device cpu")
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     if ranks == 1:
         yield Share(device=torch.device(device))
