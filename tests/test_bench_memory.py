@@ -58,6 +58,16 @@ def test_a_time_is_right_within_its_span():
     assert rank_of_right(question, Reply((said(stamp_ns=30),), True)) is None
 
 
+def test_what_is_doubtful_is_neither_right_nor_wrong_to_name():
+    right = Right(names=frozenset({"mug"}), doubtful=frozenset({"vase"}))
+    question = Question(Asked.CHANGED, "what changed since 10:00?", None, right)
+    mug, vase, chair = (said(names=frozenset({name})) for name in ("mug", "vase", "chair"))
+
+    assert rank_of_right(question, Reply((mug,), True)) == 0
+    assert rank_of_right(question, Reply((mug, vase), True)) == 0
+    assert rank_of_right(question, Reply((mug, chair), True)) == 1
+
+
 def test_a_number_is_right_when_equal_and_a_duration_when_near():
     three = asked(Asked.COUNT, Right(value=3.0))
     hour = asked(Asked.DURATION, Right(value=3600.0))

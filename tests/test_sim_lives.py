@@ -7,6 +7,7 @@ import pytest
 from robomem_sim.lives import Asked, ConceptEncoder, Look, Words, ask_about, live
 from robomem_sim.lives.depth import K, render
 from robomem_sim.lives.home import ABSENT, THINGS
+from robomem_sim.lives.knowable import SURE_LOOKS, has_changed, is_known_here, is_missed
 from robomem_sim.lives.living import remember
 from robomem_sim.lives.moments import T_BASE_CAM, base_at
 from robomem_sim.lives.talk import MISTAKEN, holds
@@ -208,3 +209,44 @@ def test_a_memory_with_depth_finds_the_rooms_and_what_is_gone(tmp_path):
 
     assert {room.name for room in life.home.rooms} <= names
     assert EventKind.MISSING in kinds
+
+
+def test_a_place_was_looked_at_where_a_detector_could_have_seen_a_thing(week):
+    for glimpse in week.glimpses[:: max(1, len(week.glimpses) // 50)]:
+        looks = week.gazes.stamps(
+            glimpse.p_map,
+            glimpse.room,
+            since_ns=glimpse.stamp_ns,
+            until_ns=glimpse.stamp_ns + 1,
+        )
+
+        assert looks.tolist() == [glimpse.stamp_ns]
+
+
+def test_what_is_seen_where_nobody_looked_before_is_no_change(week):
+    first = {g.thing_id: g for g in reversed(week.glimpses)}
+    changed = {
+        glimpse: has_changed(
+            week, week.home.things[i], since_ns=glimpse.stamp_ns - 1, room=glimpse.room
+        )
+        for i, glimpse in first.items()
+        if len(week.glimpses_of([i])) == 1 or week.home.things[i].moves_a_day == 0
+    }
+
+    looked = {g: len(week.gazes.stamps(g.p_map, g.room, until_ns=g.stamp_ns)) for g in changed}
+    assert changed
+    assert not any(is_so and looked[g] < SURE_LOOKS for g, is_so in changed.items())
+
+
+def test_a_thing_that_left_unseen_is_known_to_be_gone_after_so_many_looks(week):
+    for thing in week.home.things:
+        last = week.last_glimpse(thing.thing_id)
+        if last is None:
+            continue
+        left_ns = week.world.stay(thing.thing_id, last.stamp_ns).until_ns
+        looks = week.gazes.stamps(last.p_map, last.room, since_ns=left_ns, until_ns=week.end_ns + 1)
+
+        is_here = is_known_here(week, thing)
+
+        assert is_here is (True if not len(looks) else None if len(looks) < SURE_LOOKS else False)
+        assert is_missed(week, last) == (is_here is False)

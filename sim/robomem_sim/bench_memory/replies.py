@@ -97,7 +97,7 @@ def _is_number_right(question: Question, right: Right, reply: Reply) -> bool:
 def _rank_of_names(question: Question, right: Right, said: Sequence[Said]) -> int | None:
     if question.asked is Asked.WHO:
         return next((i for i, one in enumerate(said) if one.names & right.names), None)
-    told = frozenset[str]().union(*(one.names for one in said))
+    told = frozenset[str]().union(*(one.names for one in said)) - right.doubtful
     if told == right.names:
         return 0
     alike = len(told & right.names) / len(told | right.names)

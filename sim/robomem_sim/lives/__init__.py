@@ -15,6 +15,7 @@ encoder    texts and looks to embeddings
 import numpy as np
 
 from robomem_sim.lives.encoder import ConceptEncoder
+from robomem_sim.lives.gazes import Gazes
 from robomem_sim.lives.home import draw_home
 from robomem_sim.lives.moments import Look, Moment, Words
 from robomem_sim.lives.questions import Asked, Question, Right, ask_about
@@ -38,9 +39,11 @@ def live(seed: int, *, days: float = 1.0, senses: Senses | None = None) -> Life:
     """
     home_rng, world_rng, robot_rng = np.random.default_rng(seed).spawn(3)
     world = World(draw_home(home_rng), world_rng, days=days)
-    robot = Robot(world, senses or Senses(), robot_rng)
+    senses = senses or Senses()
+    robot = Robot(world, senses, robot_rng)
     robot.live()
     log = robot.log
+    looks = (moment for moment in log.moments if isinstance(moment, Look))
     return Life(
         seed=seed,
         world=world,
@@ -50,4 +53,5 @@ def live(seed: int, *, days: float = 1.0, senses: Senses | None = None) -> Life:
         told=tuple(log.told),
         claims=robot.talk.claims,
         deeds=tuple(log.deeds),
+        gazes=Gazes(looks, range_m=senses.range_m),
     )

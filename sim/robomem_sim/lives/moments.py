@@ -140,7 +140,12 @@ def base_at(x: float, y: float, yaw_rad: float) -> Pose:
 
 def in_view(T_map_base: Pose, p_map: NDArray[np.float64], *, range_m: float) -> NDArray[np.bool_]:
     """Tell which points (N, 3) in map are in the image, and near enough."""
-    x, y, z = transform(inverse(T_map_base @ T_BASE_CAM), p_map).T
+    return are_framed(transform(inverse(T_map_base @ T_BASE_CAM), p_map), range_m=range_m)
+
+
+def are_framed(p_cam: NDArray[np.float64], *, range_m: float) -> NDArray[np.bool_]:
+    """Tell which points (N, 3) in the optical frame are in the image, and near enough."""
+    x, y, z = p_cam.T
     height, width = SHAPE_PX
     ahead = np.maximum(z, 1e-9)
     is_inside = (abs(x / ahead) < width / 2 / F_PX) & (abs(y / ahead) < height / 2 / F_PX)

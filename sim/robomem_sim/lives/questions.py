@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from itertools import pairwise
 
-import numpy as np
 from numpy.random import Generator
 
 from robomem_sim.lives.home import ABSENT, Thing, Vector
+from robomem_sim.lives.knowable import has_changed, is_at, is_known_here, is_missed
 from robomem_sim.lives.phrases import GUESTS_CAME
 from robomem_sim.lives.talk import IS_ON
 from robomem_sim.lives.truth import Glimpse, Life, last_before
@@ -17,7 +16,6 @@ from robomem_sim.lives.world import DAY_NS, HOUR_NS, MINUTE_NS
 
 PLACE_TOLERANCE_M = 0.5
 TIME_TOLERANCE_NS = 2 * MINUTE_NS
-MOVED_M = 0.5  # two glimpses farther apart are of two places
 DRAWS = 60  # tries to find a question that has a clear answer
 MOST_CHANGES = 8
 
@@ -48,7 +46,8 @@ class Right:
         p_map: Where, (3,) metres in map, within PLACE_TOLERANCE_M.
         room: In which room, for who answers no more exactly.
         spans_ns: When: within one of them.
-        names: Which things, people or rooms: all of them.
+        names: Which things, people or rooms: all of them;
+        doubtful: and those that are neither right nor wrong to name.
         value: How many; for a duration, seconds.
         is_yes: Yes or no.
     """
@@ -57,6 +56,7 @@ class Right:
     room: str | None = None
     spans_ns: tuple[tuple[int, int], ...] = ()
     names: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
     value: float | None = None
     is_yes: bool | None = None
 
@@ -123,7 +123,7 @@ def _as_of(life: Life, rng: Generator) -> Question | None:
     thing, glimpses = _draw_seen(life, rng)
     stamp_ns = _draw_stamp(life, rng)
     then = last_before(glimpses, stamp_ns)
-    if then is None or _is_at(then, glimpses[-1]):
+    if then is None or is_at(then, glimpses[-1]):
         return None  # of what never moved the last place is right, whatever the time
     words = f"where {_was(thing)} the {thing.label} {_at(stamp_ns, life)}?"
     return Question(Asked.AS_OF, words, thing.label, _place_of(then), until_ns=stamp_ns)
@@ -137,7 +137,7 @@ def _before(life: Life, rng: Generator) -> Question | None:
     came_ns = noticed_ns[-1]
     thing, glimpses = _draw_seen(life, rng)
     then = last_before(glimpses, came_ns)
-    if then is None or _is_at(then, glimpses[-1]):
+    if then is None or is_at(then, glimpses[-1]):
         return None
     words = f"where {_was(thing)} the {thing.label} before the guests came?"
     return Question(Asked.BEFORE, words, thing.label, _place_of(then), until_ns=came_ns)
@@ -148,10 +148,8 @@ def _still(life: Life, rng: Generator) -> Question | None:
     if not glimpses:
         return None
     last = glimpses[-1]
-    left_ns = life.world.stay(thing.thing_id, last.stamp_ns).until_ns
-    looked_ns = life.last_visit_ns(last.room) or 0
-    is_there = left_ns >= life.world.end_ns
-    if is_there != bool(rng.random() < 0.3) or (not is_there and looked_ns <= left_ns):
+    is_there = life.world.stay(thing.thing_id, last.stamp_ns).until_ns >= life.world.end_ns
+    if is_there != bool(rng.random() < 0.3) or (not is_there and not is_missed(life, last)):
         return (
             None  # most that move are seen elsewhere: what is not is rare, so ask for it more often
         )
@@ -168,12 +166,12 @@ def _count(life: Life, rng: Generator) -> Question | None:
     noun = nouns[int(rng.integers(len(nouns)))]
     if noun.endswith("s"):
         return None  # "keys" and "glasses": is a pair one or two?
-    stood = [t for t in life.home.things if t.noun == noun and _is_known_here(life, t)]
-    if not stood:
+    of_noun = [thing for thing in life.home.things if thing.noun == noun]
+    known = [is_known_here(life, thing) for thing in of_noun]
+    if None in known or not any(known):
         return None
-    return Question(
-        Asked.COUNT, f"how many {_plural(noun)} are there?", noun, Right(value=len(stood))
-    )
+    words = f"how many {_plural(noun)} are there?"
+    return Question(Asked.COUNT, words, noun, Right(value=sum(map(bool, known))))
 
 
 def _changed(life: Life, rng: Generator) -> Question | None:
@@ -182,12 +180,15 @@ def _changed(life: Life, rng: Generator) -> Question | None:
     if since_ns < life.world.start_ns + 8 * HOUR_NS:
         return None
     room = _drawn([r.name for r in life.home.rooms], rng) if rng.random() < 0.5 else None
-    names = frozenset(t.label for t in life.home.things if _changed_since(life, t, since_ns, room))
+    changed = {t: has_changed(life, t, since_ns=since_ns, room=room) for t in life.home.things}
+    names = frozenset(thing.label for thing, is_so in changed.items() if is_so)
     if not 0 < len(names) <= MOST_CHANGES:
         return None
+    doubtful = frozenset(thing.label for thing, is_so in changed.items() if is_so is None)
     place = f" in the {room}" if room else ""
     words = f"what changed{place} {_since(since_ns, life)}?"
-    return Question(Asked.CHANGED, words, room, Right(names=names), since_ns=since_ns)
+    right = Right(names=names, doubtful=doubtful - names)
+    return Question(Asked.CHANGED, words, room, right, since_ns=since_ns)
 
 
 def _duration(life: Life, rng: Generator) -> Question | None:
@@ -211,13 +212,12 @@ def _duration(life: Life, rng: Generator) -> Question | None:
 def _negation(life: Life, rng: Generator) -> Question | None:
     nouns = ("mug", "table lamp", "potted plant", "book")
     noun = _drawn(nouns, rng)
-    have = {
-        glimpse.room
-        for thing in life.home.things
-        if noun in (thing.label, thing.noun)
-        if _is_known_here(life, thing)
-        if (glimpse := life.last_glimpse(thing.thing_id))
-    }
+    of_noun = [t for t in life.home.things if noun in (t.label, t.noun)]
+    known = {thing: is_known_here(life, thing) for thing in of_noun}
+    if None in known.values():
+        return None
+    last = [life.last_glimpse(thing.thing_id) for thing, is_here in known.items() if is_here]
+    have = {glimpse.room for glimpse in last if glimpse}
     if not have:
         return None
     names = frozenset(room.name for room in life.home.rooms) - have
@@ -304,38 +304,6 @@ def _draw_seen(life: Life, rng: Generator) -> tuple[Thing, list[Glimpse]]:
     single = [thing for thing in life.home.things if labels.count(thing.label) == 1]
     thing = single[int(rng.integers(len(single)))]
     return thing, life.glimpses_of([thing.thing_id])
-
-
-def _changed_since(life: Life, thing: Thing, since_ns: int, room: str | None) -> bool:
-    """Tell whether a robot could notice that a thing moved, appeared or went missing, in one room or anywhere."""
-    glimpses = life.glimpses_of([thing.thing_id])
-    before = last_before(glimpses, since_ns)
-    since = [g for g in glimpses if g.stamp_ns > since_ns]
-    if before is None and since:
-        return room is None or since[0].room == room
-    moves = [pair for pair in pairwise([before, *since] if before else since) if not _is_at(*pair)]
-    if any(room is None or room in (a.room, b.room) for a, b in moves):
-        return True
-    last = glimpses[-1] if glimpses else None
-    return (
-        last is not None and room in (None, last.room) and _is_missed(life, last, since_ns=since_ns)
-    )
-
-
-def _is_missed(life: Life, last: Glimpse, *, since_ns: int = 0) -> bool:
-    """Tell whether a robot could notice that a thing is not any more where it was seen last."""
-    left_ns = life.world.stay(last.thing_id, last.stamp_ns).until_ns
-    looked_ns = life.last_visit_ns(last.room) or 0
-    return left_ns < looked_ns and since_ns < looked_ns
-
-
-def _is_known_here(life: Life, thing: Thing) -> bool:
-    last = life.last_glimpse(thing.thing_id)
-    return last is not None and not _is_missed(life, last)
-
-
-def _is_at(one: Glimpse, other: Glimpse) -> bool:
-    return float(np.linalg.norm(one.p_map - other.p_map)) <= MOVED_M
 
 
 def _place_of(glimpse: Glimpse) -> Right:

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from robomem_sim.lives.gazes import Gazes
 from robomem_sim.lives.home import Home, Vector
 from robomem_sim.lives.moments import Look, Moment, Words
 from robomem_sim.lives.world import World
@@ -86,6 +87,7 @@ class Life:
         told: What it was told,
         claims: and all that truly held.
         deeds: Its tasks.
+        gazes: Which places it had in view.
     """
 
     seed: int
@@ -96,6 +98,7 @@ class Life:
     told: tuple[Told, ...]
     claims: tuple[Claim, ...]
     deeds: tuple[Deed, ...]
+    gazes: Gazes
 
     @property
     def home(self) -> Home:
@@ -128,14 +131,6 @@ class Life:
     def last_glimpse(self, thing_id: int, until_ns: int | None = None) -> Glimpse | None:
         """Return the last time that a thing was truly seen, up to some moment."""
         return last_before(self.glimpses_of([thing_id]), until_ns)
-
-    def last_visit_ns(self, room: str, until_ns: int | None = None) -> int | None:
-        """Return when the robot last looked around a room."""
-        return max(
-            (s.end_ns for s in self.segments if s.room == room and s.name.startswith("patrol")
-             and (until_ns is None or s.end_ns <= until_ns)),
-            default=None,
-        )  # fmt: skip
 
 
 def last_before(glimpses: Sequence[Glimpse], until_ns: int | None) -> Glimpse | None:
