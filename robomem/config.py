@@ -117,9 +117,12 @@ class SemanticConfig(_Section):
     log_odds_max: float = Field(default=6.0, gt=0, le=30)
     """No surer than this, either way: three looks find out that it is gone, however often it was seen."""
     see_through_m: PositiveFloat = 0.08
-    """A look sees through a place when it measures this much beyond it."""
-    tentative_s: PositiveFloat = 60.0
-    """A thing that was not confirmed after this long was a mistake of the detector."""
+    """A look sees through a place when it measures this much beyond it,"""
+    see_through_per_m2: float = Field(default=0.003, ge=0, le=1)
+    """and so much more with the square of the depth, which is less exact then."""
+    tentative_s: PositiveFloat = 86400.0
+    """A thing that was not sighted again for so long before it was confirmed was a mistake of the detector; a look
+    in vain says so sooner."""
     average_sightings: PositiveInt = 20
     """The position is the mean of about the last so many sightings."""
     shift_m: PositiveFloat = 0.2

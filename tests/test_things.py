@@ -3,14 +3,17 @@
 import math
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robomem.checks import checked_embedding
 from robomem.config import SemanticConfig
+from robomem.geometry import inverse, pose, project, rotation_from_yaw, transform
 from robomem.query import Relation
 from robomem.semantic.absence import (
     NO_EVIDENCE,
@@ -21,9 +24,11 @@ from robomem.semantic.absence import (
 )
 from robomem.semantic.association import MISNAMED, Candidate, associate
 from robomem.semantic.entities import EntityTracker, Glance, NewsKind
+from robomem.semantic.gazes import Gazes
 from robomem.semantic.lifting import Sighting, distinct
 from robomem.semantic.standings import Standing, are_standing, standings
 from robomem.store.records import Records
+from robomem.store.rows import KeyframeRow
 from robomem.types import Entity, EntityState, Keyframe
 from tests.worlds import NS, K, camera
 
@@ -36,6 +41,15 @@ UNSEEN_M = 1.5  # depth of a board before everything
 def sighting(label, p_map, *, looks=None, size_m=SMALL, score=0.9):
     embedding = None if looks is None else checked_embedding(looks)
     return Sighting(label, score, np.array(p_map, float), 2.0, size_m, embedding)
+
+
+def keyframe_row(number, T_map_kf, *, stamp_ns=None):
+    stamp_ns = number if stamp_ns is None else stamp_ns
+    nothing = dict.fromkeys(("T_base_kf", "T_odom_kf", "depth_digest", "color_digest"))
+    return KeyframeRow(
+        keyframe_id=number, stamp_ns=stamp_ns, until_ns=stamp_ns, T_map_kf=T_map_kf.reshape(16),
+        source="robot", K=K.reshape(9), **nothing,
+    )  # fmt: skip
 
 
 class Robot:
@@ -55,6 +69,13 @@ class Robot:
         number = next(self.ids)
         self.keyframe = Keyframe(number, self.stamp_ns, self.stamp_ns, camera(), "robot")
         self.keyframes[number] = self.keyframe
+
+    def look_from_keyframe(self):
+        """Keep the keyframe with its camera, so that it is known what was in its image."""
+        self.stamp_ns += NS
+        with self.records.transaction():
+            row = keyframe_row(self.keyframe.keyframe_id, camera(), stamp_ns=self.stamp_ns)
+            self.records.keyframes.save(row)
 
     def reopen(self):
         self.tracker = EntityTracker(
@@ -230,7 +251,7 @@ def test_what_is_gone_comes_back_by_its_looks(robot):
     robot.sees(beyond_m=4.0, seconds=DAY_S)
     robot.reopen()
 
-    news = robot.sees(sighting("mug", (2, 0.6, 1), looks=(1, 0.1)), times=3)
+    news = robot.sees(sighting("mug", (2, 0.6, 1), looks=(1, 0.1)))
 
     assert news == [NewsKind.MOVED]
     assert [(row.entity_id, row.state) for row in robot.things] == [(1, EntityState.PRESENT)]
@@ -244,6 +265,7 @@ def evidence(depth_m, *, p_map=(2, 0, 1), size_m=(0.2, 0.2, 0.1), seen_range_m=4
         sizes_m=np.array([size_m]),
         seen_ranges_m=np.array([seen_range_m]),
         see_through_m=CONFIG.see_through_m,
+        see_through_per_m2=CONFIG.see_through_per_m2,
     )[0]
 
 
@@ -281,7 +303,118 @@ def test_no_evidence_is_no_absence(depth_m, fields):
     assert evidence(np.full((60, 80), depth_m), **fields) == NO_EVIDENCE
 
 
+def test_a_ray_that_may_pass_beside_a_thing_does_not_see_through_it():
+    beyond = np.full((60, 80), 9.0)
+
+    assert evidence(beyond, p_map=(2, 0, 1), size_m=SMALL) == SEEN_THROUGH
+    assert evidence(beyond, p_map=(8, 0.1, 1), size_m=SMALL / 4, seen_range_m=1.0) == NO_EVIDENCE
+
+
+def test_far_away_a_ray_must_go_on_farther():
+    box = {"size_m": (0.3, 0.3, 0.3), "seen_range_m": 1.0}
+
+    assert evidence(np.full((60, 80), 2.2), **box) == SEEN_THROUGH
+    assert evidence(np.full((60, 80), 8.2), p_map=(8, 0, 1), **box) == NO_EVIDENCE
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10**6))
+def test_a_gaze_is_what_projects_into_the_image(seed):
+    rng = np.random.default_rng(seed)
+    poses = [pose(rotation_from_yaw(yaw) @ camera()[:3, :3], (x, 0, 1))
+             for yaw, x in rng.uniform(-2, 2, (8, 2))]  # fmt: skip
+    p_map = rng.uniform(-4, 4, 3)
+
+    with TemporaryDirectory() as folder:
+        records = Records(Path(folder) / "records.sqlite", is_writer=True)
+        with records.transaction():
+            for number, T_map_kf in enumerate(poses, start=1):
+                records.keyframes.save(keyframe_row(number, T_map_kf))
+        stamps = Gazes(records).stamps(p_map, within_m=3.0, until_ns=6)
+        records.close()
+
+    expected = []
+    for number, T_map_kf in enumerate(poses, start=1):
+        p_kf = transform(inverse(T_map_kf), p_map)
+        u, v = project(p_kf[None], K)[0]
+        is_inside = 0 <= u <= 2 * K[0, 2] and 0 <= v <= 2 * K[1, 2]
+        if is_inside and np.linalg.norm(p_kf) <= 3.0 and number <= 6:
+            expected.append(number)
+    assert stamps.tolist() == expected
+
+
 # ---- moved or new -------------------------------------------------------------------------------
+
+
+def test_one_sighting_of_what_is_known_by_its_looks_is_enough(robot):
+    robot.sees(sighting("mug", (2, 0, 1), looks=(1, 0)), times=4)
+    robot.sees(times=3, beyond_m=4.0)
+
+    assert robot.sees(sighting("mug", (2, 2, 1), looks=(0, 1))) == []
+    assert robot.sees(sighting("mug", (2, -2, 1), looks=(1, 0.1))) == [NewsKind.MOVED]
+
+
+def test_what_looks_known_has_come_though_its_old_place_was_not_looked_at(robot):
+    robot.sees(sighting("mug", (-2, 0, 1), looks=(1, 0)), times=4)
+
+    news = robot.sees(sighting("mug", (2, 0, 1), looks=(1, 0)), beyond_m=4.0)
+
+    assert news == [NewsKind.MOVED]
+    (mug,) = robot.things
+    np.testing.assert_allclose(robot.place(mug), [2, 0, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize("old", [(1.8, -0.7, 1), (1.8, 0.7, 1)], ids=["seen", "in view"])
+def test_what_looks_known_is_another_one_while_that_should_be_seen(robot, old):
+    robot.sees(sighting("mug", old, looks=(1, 0)), times=4)
+    new = sighting("mug", (2, 0, 1), looks=(1, 0))
+    seen = [sighting("mug", old, looks=(1, 0)), new] if old[1] < 0 else [new]
+
+    news = robot.sees(*seen, beyond_m=1.5)
+
+    assert NewsKind.MOVED not in news
+    assert NewsKind.FOUND not in news
+
+
+def test_two_that_look_alike_do_not_change_places_for_ever(robot):
+    chair = {"looks": (1, 0)}
+    robot.sees(sighting("chair", (-2, 0, 1), **chair), times=4)
+    robot.drive()
+    robot.sees(sighting("chair", (-2, 2, 1), **chair), beyond_m=4.0)  # seems to have moved
+    robot.drive()
+
+    news = robot.sees(sighting("chair", (-2, 0, 1), **chair), beyond_m=4.0)
+    news += robot.sees(sighting("chair", (-2, 0, 1), **chair), times=3)
+
+    assert NewsKind.MOVED not in news
+    assert len(robot.things) == 2
+
+
+def test_a_mistake_of_a_day_ago_and_a_sighting_now_are_not_one_thing(robot):
+    robot.sees(sighting("mug", (2, 0, 1)))
+    for _ in range(2):
+        robot.drive()
+        robot.look_from_keyframe()
+    robot.stamp_ns += 3600 * NS
+
+    robot.sees(sighting("mug", (2, 0, 1)), times=3)
+
+    (mug,) = robot.things
+    assert mug.first_seen_ns > 3600 * NS
+
+
+def test_without_looks_the_one_that_was_there_until_then_moved(robot):
+    robot.sees(sighting("mug", (2, 0, 1)), sighting("mug", (2, 0.7, 1)), times=4)
+    robot.sees(sighting("mug", (2, 0.7, 1)), times=4, beyond_m=4.0)  # the first is gone,
+    for _ in range(2):
+        robot.drive()  # and nothing stands there yet
+        robot.look_from_keyframe()
+    robot.sees(times=4, beyond_m=4.0)  # before the second is, too
+
+    news = robot.sees(sighting("mug", (1.8, -0.7, 1)), times=3)
+
+    assert news == [NewsKind.MOVED]
+    assert [r.entity_id for r in robot.things if r.state is EntityState.PRESENT] == [2]
 
 
 @pytest.mark.parametrize(("looks", "moved_id"), [((1, 0), 1), ((0, 1), 2), (None, None)])
@@ -293,7 +426,7 @@ def test_of_two_missing_mugs_the_one_that_looks_so_moved(robot, looks, moved_id)
 
     news = robot.sees(sighting("mug", (2, -0.7, 1), looks=looks), times=3)
 
-    assert news == [NewsKind.FOUND if moved_id is None else NewsKind.MOVED]
+    assert news[0] is (NewsKind.FOUND if moved_id is None else NewsKind.MOVED)
     here = [row.entity_id for row in robot.things if row.state is EntityState.PRESENT]
     assert here == [moved_id or 3]
 

@@ -9,7 +9,7 @@ Everything is decided inside the caller's transaction; after a rollback, make a 
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -19,24 +19,21 @@ from robomem.config import SemanticConfig
 from robomem.geometry import Pose, inverse, transform
 from robomem.semantic.absence import (
     SEEN_THROUGH,
-    SURE_RANGE_FRACTION,
     Look,
     absence_evidence,
-    is_before_camera,
     is_in_view,
 )
 from robomem.semantic.association import NAME_SHARE, Candidate, associate, name_share
-from robomem.semantic.identity import same_thing
+from robomem.semantic.identity import Recogniser
 from robomem.semantic.joining import Joiner, called
 from robomem.semantic.lifting import Sighting, distinct
 from robomem.semantic.roster import Roster
 from robomem.store.records import Records
-from robomem.store.rows import EntityRow, SightingRow, keyframe_of
+from robomem.store.rows import EntityRow, SightingRow
 from robomem.types import EntityState, Keyframe, Vector
 
 # Embeddings taken of an entity at once; later ones once a keyframe, for they are much alike.
 FIRST_LOOKS = 5
-VAIN_KEYFRAMES = 2  # that had a place in view: so many would have seen what stood there
 
 
 class NewsKind(StrEnum):
@@ -100,8 +97,9 @@ class EntityTracker:
         self._config = config
         self._keyframe_of = keyframe_of
         self._is_known_free = is_known_free
-        self._roster = Roster(records, config, pose_of=lambda i: keyframe_of(i).T_map_kf)
+        self._roster = Roster(records, config, keyframe_of=keyframe_of)
         self._joiner = Joiner(records, self._roster, config, keyframe_of=keyframe_of)
+        self._recogniser = Recogniser(records, self._roster, config)
 
     @property
     def embedding_dim(self) -> int | None:
@@ -117,9 +115,12 @@ class EntityTracker:
         news: list[News] = []
         for index, sighting in enumerate(sightings):
             if index not in matches:
-                news += self._give_birth(sighting, glance)
+                self._give_birth(sighting, glance)
             elif self._is_in_reach(sighting, candidates[matches[index]]):
                 news += self._sight(self._roster[matches[index]], sighting, glance)
+        for entity_id in sorted(self._roster.tentative_ids):
+            if self._roster[entity_id].last_seen_ns == glance.stamp_ns:
+                news += self._confirm(self._roster[entity_id], glance)
         news += self._look_for_missing(glance, seen=set(matches.values()))
         self._drop_stale(glance.stamp_ns)
         return news
@@ -167,6 +168,8 @@ class EntityTracker:
     def _sight(self, row: EntityRow, sighting: Sighting, glance: Glance) -> list[News]:
         """Fuse a sighting into its entity: position and size are means over the last sightings."""
         config, entity_id = self._config, row.entity_id
+        if not row.is_confirmed and self._recogniser.was_missed_between(row, glance.stamp_ns):
+            row = _begun_anew(row, glance.stamp_ns)
         p_map = self._roster.place(entity_id)
         astray, averaged = row.astray + 1, row.averaged
         if math.dist(p_map, sighting.p_map) <= _slack(row, config.shift_m):
@@ -198,14 +201,14 @@ class EntityTracker:
         self._note(entity_id, sighting, glance)
         self._roster.save(fused, p_map)
         if not row.is_confirmed:
-            return self._confirm(fused, glance.stamp_ns)
+            return []
         if fused.keyframe_id != row.keyframe_id:  # now and then
             for other in self._joiner.bodies_at(fused):
                 if self._joiner.is_twin(fused, other):
                     return [self._unite(fused, other)]
         return [News(NewsKind.SIGHTED, fused)]
 
-    def _give_birth(self, sighting: Sighting, glance: Glance) -> list[News]:
+    def _give_birth(self, sighting: Sighting, glance: Glance) -> None:
         row = EntityRow(
             entity_id=self._records.next_id("entity"),
             label=sighting.label,
@@ -231,11 +234,12 @@ class EntityTracker:
         )
         self._note(row.entity_id, sighting, glance)
         self._roster.save(row, sighting.p_map)
-        return self._confirm(row, glance.stamp_ns)
 
-    def _confirm(self, row: EntityRow, stamp_ns: int) -> list[News]:
+    def _confirm(self, row: EntityRow, glance: Glance) -> list[News]:
         """Believe in a thing sighted often enough: it is new, or one that was missed, or was a part of another."""
-        if row.sightings < self._config.confirm_sightings:
+        known = self._recogniser.known_as(row)
+        is_known = known is not None and not self._is_expected(known, glance)
+        if row.sightings < self._config.confirm_sightings and not is_known:
             return []
         there = self._joiner.bodies_at(row)
         twins = [other for other in there if self._joiner.is_twin(row, other)]
@@ -243,17 +247,28 @@ class EntityTracker:
             return [self._unite(twins[0], row)]
         row = replace(row, is_confirmed=True)
         self._save(row)
-        news = [self._moved_or_found(row, stamp_ns)]
+        news = [self._moved_or_found(row, known if is_known else None, glance.stamp_ns)]
         for other in there:  # where this one stands now, that one does not
             news += self._miss(
-                self._roster[other.entity_id], SEEN_THROUGH, stamp_ns=stamp_ns, is_sure=True
+                self._roster[other.entity_id], SEEN_THROUGH, stamp_ns=glance.stamp_ns, is_sure=True
             )
         return news
 
-    def _moved_or_found(self, row: EntityRow, stamp_ns: int) -> News:
-        """Tell whether a thing that was found was missed elsewhere."""
-        missed = [r for r in self._others(row) if r.state is not EntityState.PRESENT]
-        old = self._same_thing(row, missed)
+    def _is_expected(self, row: EntityRow, glance: Glance) -> bool:
+        """Tell whether a look should show a thing where it is: only another one can be elsewhere."""
+        if row.state is not EntityState.PRESENT:
+            return False
+        if row.last_seen_ns == glance.stamp_ns or glance.look is None:
+            return True
+        p_map = self._roster.place(row.entity_id)
+        away_m = math.dist(p_map, glance.look.T_map_cam[:3, 3])
+        return away_m <= row.seen_range_m and bool(is_in_view(glance.look, p_map[None])[0])
+
+    def _moved_or_found(self, row: EntityRow, known: EntityRow | None, stamp_ns: int) -> News:
+        """Tell whether a thing that was found was missed elsewhere, or came while one that looks so was out of view."""
+        old = self._recogniser.missed_as(row)
+        if old is None and known is not None and self._recogniser.has_come(row, known):
+            old = known
         if old is not None:
             return self._merge(old, row, stamp_ns=stamp_ns)
         return News(NewsKind.FOUND, self._joiner.split_off(row))
@@ -277,6 +292,7 @@ class EntityTracker:
             sizes_m=np.array([unknown if r.size_m is None else r.size_m for r in expected]),
             seen_ranges_m=np.array([row.seen_range_m for row in expected]),
             see_through_m=self._config.see_through_m,
+            see_through_per_m2=self._config.see_through_per_m2,
         )
         news: list[News] = []
         for row, against in zip(expected, evidence.tolist(), strict=True):
@@ -308,32 +324,10 @@ class EntityTracker:
 
     def _moved_or_missing(self, row: EntityRow, stamp_ns: int) -> News:
         """Tell whether a thing that is missing was found elsewhere since."""
-        found = [
-            r
-            for r in self._others(row)
-            if r.state is EntityState.PRESENT and r.first_seen_ns > row.last_seen_ns
-            if r.is_novel
-            or self._roster.looks(r.entity_id)
-            or (r.label == row.label and self._is_new(r, row.last_seen_ns))
-        ]
-        new = self._same_thing(row, found)
-        return (
-            News(NewsKind.MISSING, row) if new is None else self._merge(row, new, stamp_ns=stamp_ns)
-        )
-
-    def _is_new(self, row: EntityRow, before_ns: int) -> bool:
-        """Tell whether the place of a thing was in view of keyframes until then, near enough to see it, in vain."""
-        p_map, reach_m = self._roster.place(row.entity_id), SURE_RANGE_FRACTION * row.seen_range_m
-        keyframes = self._records.keyframes.select("stamp_ns <= ? AND K IS NOT NULL", before_ns)
-        seen = sum(is_before_camera(p_map, keyframe_of(k), within_m=reach_m) for k in keyframes)
-        return seen >= VAIN_KEYFRAMES
-
-    def _others(self, row: EntityRow) -> Iterable[EntityRow]:
-        """Return the other confirmed entities."""
-        return (r for r in self._roster if r.is_confirmed and r.entity_id != row.entity_id)
-
-    def _same_thing(self, row: EntityRow, others: Iterable[EntityRow]) -> EntityRow | None:
-        return same_thing(row, others, self._roster, min_similarity=self._config.similarity)
+        new = self._recogniser.found_as(row)
+        if new is None:
+            return News(NewsKind.MISSING, row)
+        return self._merge(row, new, stamp_ns=stamp_ns)
 
     def _merge(self, old: EntityRow, new: EntityRow, *, stamp_ns: int) -> News:
         row = self._joiner.merge(old, new, stamp_ns=stamp_ns)
@@ -369,6 +363,13 @@ class EntityTracker:
             is_first or self._roster.looks(entity_id) < FIRST_LOOKS
         ):
             self._roster.look_at(entity_id, sighting.embedding)
+
+
+def _begun_anew(row: EntityRow, stamp_ns: int) -> EntityRow:
+    """Return what was not believed in, and not there between, as if it was never sighted before."""
+    return replace(
+        row, first_seen_ns=stamp_ns, sightings=0, averaged=0, score_sum=0.0, existence=0.0
+    )
 
 
 def _slack(row: EntityRow, shift_m: float) -> float:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.config import SemanticConfig
-from robomem.geometry import Points, Pose, transform
+from robomem.geometry import Points, transform
 from robomem.semantic.association import Candidate, reach
 from robomem.store.entity_rows import AppearanceRow, TombstoneRow
 from robomem.store.records import Records
 from robomem.store.rows import EntityRow
-from robomem.types import EntityState, Vector
+from robomem.types import EntityState, Keyframe, Vector
 
 Embedding = NDArray[np.float32]
 FIRST_ROOM = 64
@@ -25,9 +25,9 @@ class Roster:
     """Every entity, believed in or not yet. Those that are not gone stand in `places`, in no order."""
 
     def __init__(
-        self, records: Records, config: SemanticConfig, *, pose_of: Callable[[int], Pose]
+        self, records: Records, config: SemanticConfig, *, keyframe_of: Callable[[int], Keyframe]
     ) -> None:
-        self._records, self._config = records, config
+        self._records, self._config, self._keyframe_of = records, config, keyframe_of
         self._rows = {row.entity_id: row for row in records.entities.select()}
         self._appearances = {row.entity_id: row for row in records.appearances.select()}
         self._votes: dict[int, dict[str, int]] = {}
@@ -38,7 +38,7 @@ class Roster:
         self._gone: dict[int, Vector] = {}
         self.tentative_ids = {i for i, row in self._rows.items() if not row.is_confirmed}
         for row in self._rows.values():
-            self._stand(row, transform(pose_of(row.keyframe_id), row.p_kf))
+            self._stand(row, transform(keyframe_of(row.keyframe_id).T_map_kf, row.p_kf))
 
     def __getitem__(self, entity_id: int) -> EntityRow:
         return self._rows[entity_id]
@@ -72,6 +72,12 @@ class Roster:
             return self._gone[entity_id]
         place: Vector = self._places[self._slot_of[entity_id]].copy()
         return place
+
+    def left_places(self, entity_id: int) -> list[tuple[int, Vector]]:
+        """Return where an entity was seen before it moved, (3,) metres in map each, and until when by the keyframe."""
+        left = self._records.sightings.select("entity_id = ? AND count < 0", entity_id)
+        keyframes = [(self._keyframe_of(s.keyframe_id), s.p_kf) for s in left]
+        return [(k.until_ns, transform(k.T_map_kf, p_kf)) for k, p_kf in keyframes]
 
     def near(self, points_map: Collection[Vector]) -> list[int]:
         """Return, by id, those that any of some points (3,) may be a sighting of."""
