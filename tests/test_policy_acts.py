@@ -87,6 +87,29 @@ def test_a_dropped_frame_does_not_shift_the_actions():
     torch.testing.assert_close(late, chunk[:, 3])
 
 
+def test_the_memory_goes_by_stamps_and_not_by_steps():
+    """With a few frames dropped it is nearer to what it would be than if frames were counted."""
+    policy = make_policy(memory="ffm")
+    frames = range(30)
+    kept = [frame for frame in frames if frame not in (5, 11, 12, 20)]
+
+    def remembered(frames, stamps_s):
+        state = None
+        for frame, stamp_s in zip(frames, stamps_s, strict=True):
+            seen = torch.sin(0.1 * frame * torch.tensor([[1.0, 2.0, 3.0, 0.5, 0.2]]))
+            stamp = torch.tensor([[stamp_s]])
+            told = {"observation.state": seen, "observation.stamp_s": stamp}
+            look, state = policy.look(told, state)
+        return look.key
+
+    with torch.no_grad():
+        whole = remembered(frames, [0.1 * frame for frame in frames])
+        dropped = remembered(kept, [0.1 * frame for frame in kept])
+        counted = remembered(kept, [0.1 * (4 + step) for step in range(len(kept))])
+
+    assert (dropped - whole).norm() < 0.75 * (counted - whole).norm()
+
+
 def test_the_same_seed_gives_the_same_actions():
     policy = make_policy(memory="gru")
 
