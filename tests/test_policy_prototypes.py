@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robomem.errors import ConfigError, DataError
+from robomem.errors import ConfigError, DataError, PolicyError
 from robomem.policy.smoothness import frequency_score
 
 torch = pytest.importorskip("torch")
@@ -113,6 +113,21 @@ def test_a_policy_does_what_was_done(tmp_path):
     assert is_prototype.sum() >= 4
     done = again.sample(seen)
     torch.testing.assert_close(done[is_prototype], chunks[is_prototype, 0], rtol=0, atol=0.02)
+
+
+def test_prototypes_are_not_left_out_of_an_export_unsaid(tmp_path):
+    pytest.importorskip("onnx")
+    from robomem.policy.export.folder import export_policy
+
+    sizes = {"width": 16, "depth": 1, "heads": 2, "horizon": 4, "execute": 2}
+    policy = DiffusionPolicy(PolicyConfig(state_size=3, action_size=2, prototypes=2, **sizes))
+    batch = {"observation.state": torch.randn(4, 3), "action": torch.zeros(4, 4, 2)}
+    policy.remember(batch, rng=np.random.default_rng(0))
+
+    with pytest.raises(PolicyError, match="prototypes"):
+        export_policy(policy, tmp_path / "exported")
+
+    assert not (tmp_path / "exported").exists()
 
 
 def test_a_policy_without_prototypes_remembers_none():

@@ -124,6 +124,8 @@ def exportable(agent: Agent) -> Policy:
 
 
 def _diffusion_graphs(policy: DiffusionPolicy, on_graph: OnGraph) -> Graphs:
+    if policy.prototypes is not None and policy.prototypes.is_fitted:
+        raise PolicyError("no graph draws actions to prototypes: export the policy without them")
     parts = {
         "encoder": Senses(policy),
         "memory": Remembering(policy.memory),
