@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from robomem.errors import ConfigError, DataError, PolicyFolderError
+from robomem.errors import ConfigError, DataError, PolicyFolderError, StampError
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
@@ -313,6 +313,20 @@ def test_a_wrong_observation_changes_nothing(change, reason):
         policy.select_action({**observation(), **change})
 
     assert torch.equal(policy.select_action(observation()), untouched.select_action(observation()))
+
+
+def test_another_episode_needs_a_reset():
+    policy = make_policy(memory="gru")
+    policy.select_action(observation(stamp_s=5.0))
+    state = policy._state
+
+    with pytest.raises(StampError, match="reset"):
+        policy.select_action(observation(stamp_s=0.0))
+    with pytest.raises(DataError, match="reset"):
+        policy.select_action(observation(batch=2, stamp_s=6.0))
+    assert policy._state is state
+    policy.reset()
+    assert policy.select_action(observation(batch=2, stamp_s=0.0)).shape == (2, 2)
 
 
 def test_a_missing_key_is_named():

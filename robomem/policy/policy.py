@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robomem.errors import ConfigError
+from robomem.errors import ConfigError, DataError, StampError
 from robomem.policy.config import PolicyConfig
 from robomem.policy.diffusion.denoiser import Context, Denoiser
 from robomem.policy.diffusion.guidance import Inpaint, Pull
@@ -24,8 +24,6 @@ from robomem.policy.encoder import Normaliser, ObservationEncoder
 from robomem.policy.memories.memory import Moments, State
 from robomem.policy.memories.registry import make_memory
 from robomem.policy.observation import (
-    RECALLED,
-    RECALLED_MASK,
     STATE,
     Batch,
     Perceived,
@@ -120,13 +118,8 @@ class DiffusionPolicy(nn.Module):
         """
         moments = self._moments(batch)
         reads = reads_of(batch, moments.stamps_s)
-        remembered, _ = self.memory(moments, reads=reads)
-        now = moments.features.gather(1, reads[..., None].expand(*reads.shape, self.config.width))
-        tokens, mask = self.tokens(
-            now.flatten(0, 1),
-            remembered.flatten(0, 1),
-            recalled_of(batch, self.config, reads.shape),
-        )
+        now, remembered = self._read(moments, reads)
+        tokens, mask = self.tokens(now, remembered, recalled_of(batch, self.config, reads.shape))
         kept = torch.rand(len(mask), 1, device=mask.device) >= self.config.context_dropout
         context = self.denoiser.prepare(tokens, mask & kept)
         chunks, is_pad = chunks_of(batch, self.config, reads.shape)
@@ -164,10 +157,8 @@ class DiffusionPolicy(nn.Module):
             raise ConfigError("the policy has no prototypes: set `prototypes` in its config")
         moments = self._moments(batch)
         reads = reads_of(batch, moments.stamps_s)
-        remembered, _ = self.memory(moments, reads=reads)
-        now = moments.features.gather(1, reads[..., None].expand(*reads.shape, self.config.width))
+        keys = torch.cat(self._read(moments, reads), -1)
         chunks, is_pad = chunks_of(batch, self.config, reads.shape)
-        keys = torch.cat([now, remembered], -1).flatten(0, 1)
         is_whole = ~is_pad.any(1)
         self.prototypes.fit(keys[is_whole], self.normaliser.actions(chunks[is_whole]), rng=rng)
 
@@ -205,6 +196,7 @@ class DiffusionPolicy(nn.Module):
             seed: Of the noise from now on; by default it goes on as it was.
         """
         self._state: State | None = None
+        self._last_s: Tensor | None = None
         self._steps = 0
         self._plans: list[ActionChunks] = []
         if seed is not None:
@@ -309,18 +301,29 @@ class DiffusionPolicy(nn.Module):
         """Return what the memory is told of sequences, (B, T, ...)."""
         if STATE in batch and batch[STATE].ndim == 2:
             batch = {
-                key: value[:, None] if key.startswith("observation.") else value
+                key: value[:, None]
                 for key, value in batch.items()
-                if key not in (RECALLED, RECALLED_MASK)
+                if key.startswith("observation.")
             }
         shape = batch[STATE].shape[:2] if STATE in batch else (1, 1)
         clock_s = self.config.period_s * torch.arange(shape[1]).expand(shape).to(self.roles)
         observed = perceived(batch, self.config, clock_s=clock_s)
         return Moments(self.encode(observed), observed.stamps_s, observed.positions)
 
+    def _read(self, moments: Moments, reads: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features of the moments that are read, (B R, width), and what is remembered at them."""
+        remembered, _ = self.memory(moments, reads=reads)
+        now = moments.features.gather(1, reads[..., None].expand(*reads.shape, self.config.width))
+        return now.flatten(0, 1), remembered.flatten(0, 1)
+
     def _look(self, batch: Batch) -> Seen:
-        """Look, and go on from what was remembered last."""
-        seen, self._state = self.look(batch, self._state, step=self._steps)
+        """Look, and go on from what was remembered last; what does not go on from it changes nothing."""
+        if self._last_s is not None and STATE in batch and len(batch[STATE]) != len(self._last_s):
+            raise DataError(f"{len(self._last_s)} robots began the episode: reset the policy first")
+        seen, state = self.look(batch, self._state, step=self._steps)
+        if self._last_s is not None and bool((seen.stamps_s < self._last_s).any()):
+            raise StampError("a stamp went backwards: reset the policy before another episode")
+        self._state, self._last_s = state, seen.stamps_s
         self._steps += 1
         return seen
 
