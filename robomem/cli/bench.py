@@ -12,6 +12,7 @@ from robomem.errors import ConfigError
 from robomem.eval.bench import Bench, OnStep, Options, Outcome, Table, find_bench
 from robomem.eval.mapping import measure_mapping
 from robomem.eval.plan import QUICK, Settings
+from robomem.eval.policy import bench_policy
 from robomem.eval.tables import markdown, notes, tables
 from robomem.replay import Progress
 
@@ -23,8 +24,8 @@ def run(args: Namespace) -> int:
     if args.name is None:
         print_json({"benches": BENCHES}) if args.json else print_facts(BENCHES.items())
         return 0
-    bench = bench_mapping if args.name == "mapping" else find_bench(args.name)
-    outcome = _measured(bench, args)
+    own = {"mapping": bench_mapping, "policy": bench_policy}
+    outcome = _measured(own.get(args.name) or find_bench(args.name), args)
     if args.json:
         print_json(asdict(outcome.report))
     elif args.markdown:

@@ -14,6 +14,7 @@ BENCHES = {
     "mapping": "this map, OctoMap and Open3D's on the same scans: speed, queries, bytes",
     "memories": "memories of policies: speed, bytes, how much a reversible token holds",
     "memory": "questions about lives of a day and a month, with baselines, against the truth",
+    "policy": "milliseconds and memory of a chunk: torch, ONNX Runtime, CUDA and TensorRT",
     "recall-tasks": "tasks that need a memory, learned with each memory: scores, sizes, speed",
     "spatial": "correction, loops, rooms, routes, views and motion against the simulator's truth",
 }
