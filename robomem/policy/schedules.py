@@ -26,8 +26,8 @@ ArrayOrTensor = TypeVar("ArrayOrTensor", bound=Any)
 DATA_STD = 0.5  # of actions in [-1, 1], as the residual takes it
 
 TIME, X0_X, X0_PREDICTED, CLIP, NEXT_X, NEXT_PREDICTED, NEXT_X0, NEXT_LAST_X0 = range(8)
-ALPHA, SIGMA, NEXT_ALPHA, NEXT_SIGMA = range(8, 12)  # what guidance needs to know of a step
-COLUMNS = 12
+ALPHA, SIGMA = 8, 9  # what guidance needs to know of a step
+COLUMNS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +102,6 @@ def sampler_table(
     table = np.zeros((steps, COLUMNS))
     table[:, TIME], table[:, CLIP] = times, clip
     table[:, ALPHA], table[:, SIGMA] = alpha[:-1], sigma[:-1]
-    table[:, NEXT_ALPHA], table[:, NEXT_SIGMA] = alpha[1:], sigma[1:]
     x0, noise = data_and_noise(alpha[:-1], sigma[:-1], prediction)
     table[:, [X0_X, X0_PREDICTED]] = x0
     if sampler == "dpm":
