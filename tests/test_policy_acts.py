@@ -302,6 +302,7 @@ def test_a_folder_that_is_no_policy_is_refused(tmp_path):
     [
         ({"observation.state": torch.zeros(3, 4)}, "shape"),
         ({"observation.state": torch.full((3, 5), torch.nan)}, "finite"),
+        ({"observation.state": np.zeros((3, 5))}, "tensor"),
         ({"observation.stamp_s": torch.zeros(3)}, "stamp_s"),
         ({"observation.position": torch.full((3, 3), torch.inf)}, "finite"),
     ],
@@ -327,6 +328,31 @@ def test_another_episode_needs_a_reset():
     assert policy._state is state
     policy.reset()
     assert policy.select_action(observation(batch=2, stamp_s=0.0)).shape == (2, 2)
+
+
+def test_double_precision_is_taken():
+    policy = make_policy()
+    single = policy.predict_action_chunk(observation())
+    policy.reset(seed=0)
+
+    double = policy.predict_action_chunk({k: v.double() for k, v in observation().items()})
+
+    torch.testing.assert_close(double, single)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"reads": torch.full((3, 4), 12)}, "moments"),
+        ({"reads": torch.zeros(3, 4)}, "whole"),
+        ({"action": torch.zeros(3, 4, 7, 2)}, "shape"),
+        ({"action_is_pad": torch.zeros(3, 4, 7, dtype=torch.bool)}, "action_is_pad"),
+        ({"observation.state": torch.zeros(3, 0, 5)}, "no moment"),
+    ],
+)
+def test_wrong_demonstrations_are_refused(change, reason):
+    with pytest.raises(DataError, match=reason):
+        make_policy()({**episodes(), **change})
 
 
 def test_a_missing_key_is_named():

@@ -61,22 +61,25 @@ def perceived(batch: Batch, config: PolicyConfig, *, clock_s: Tensor) -> Perceiv
     Args:
         batch: By LeRobot's keys; position and stamp may be missing.
         config: Says how large everything is.
-        clock_s: (...) what the stamps are where there are none; its shape is that of the batch.
+        clock_s: (...) what the stamps are where there are none; its shape is that of the batch, and its type
+            that of the policy.
 
     Raises:
         DataError: A key is missing, a shape differs, or a number is not finite.
     """
     shape = clock_s.shape
-    states = _read(batch, STATE, (*shape, config.state_size))
+    if not clock_s.numel():
+        raise DataError(f"there is no moment in a batch of shape {tuple(shape)}")
+    states = _read(batch, STATE, (*shape, config.state_size)).to(clock_s.dtype)
     images = {
         camera: _read(batch, IMAGES + camera, (*shape, *size))
         for camera, size in config.images.items()
     }
     stamps_s, positions = clock_s, states.new_zeros(*shape, 3)
     if STAMP in batch:
-        stamps_s = _read(batch, STAMP, (*shape, 1)).squeeze(-1)
+        stamps_s = _read(batch, STAMP, (*shape, 1)).squeeze(-1).to(clock_s.dtype)
     if POSITION in batch:
-        positions = _read(batch, POSITION, (*shape, 3))
+        positions = _read(batch, POSITION, (*shape, 3)).to(clock_s.dtype)
     return Perceived(states, images, stamps_s, positions)
 
 
@@ -118,13 +121,20 @@ def recalled_of(batch: Batch, config: PolicyConfig, shape: Sequence[int]) -> Rec
 
 
 def chunks_of(batch: Batch, config: PolicyConfig, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Return the chunks (B R, H, A) of demonstrations, and where they are padding, (B R, H)."""
+    """Return the chunks (B R, H, A) of demonstrations, and where they are padding, (B R, H).
+
+    Raises:
+        DataError: There are none, a shape differs, or a number is not finite.
+    """
     if ACTION in batch and batch[ACTION].ndim == 3 and shape[1] == 1:
         batch = {**batch, ACTION: batch[ACTION][:, None]}
     chunks = _read(batch, ACTION, (*shape, config.horizon, config.action_size)).flatten(0, 1)
     if IS_PAD not in batch:
         return chunks, chunks.new_zeros(chunks.shape[:2], dtype=torch.bool)
-    return chunks, batch[IS_PAD].reshape(chunks.shape[:2]).bool()
+    is_pad = batch[IS_PAD]
+    if is_pad.numel() != chunks.shape[0] * chunks.shape[1]:
+        raise DataError(f"{IS_PAD} is {(*shape, config.horizon)} here, got {tuple(is_pad.shape)}")
+    return chunks, is_pad.reshape(chunks.shape[:2]).bool()
 
 
 def check_actions(previous: Tensor, batch_size: int, config: PolicyConfig) -> None:
@@ -150,6 +160,8 @@ def _read(batch: Batch, key: str, shape: tuple[int, ...]) -> Tensor:
     if key not in batch:
         raise DataError(f"the policy wants {key}, and is given {', '.join(sorted(batch))}")
     value = batch[key]
+    if not isinstance(value, Tensor):
+        raise DataError(f"{key} is a tensor, got a {type(value).__name__}")
     if value.shape != shape:
         raise DataError(f"{key} has the shape {shape} here, got {tuple(value.shape)}")
     if value.is_floating_point() and not value.isfinite().all():
