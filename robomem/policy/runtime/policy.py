@@ -150,6 +150,14 @@ class RuntimePolicy:
         if seed is not None:
             self._rng = np.random.default_rng(seed)
 
+    def observe(self, observation: Observation) -> None:
+        """Take an observation of each of B robots in, without acting on it.
+
+        Raises:
+            DataError: It is not what the policy wants, or older than the last one; nothing of it is remembered.
+        """
+        self._remember(self._perceived(observation))
+
     def select_action(self, observation: Observation) -> NDArray[Any]:
         """Take an observation of each of B robots in; return what each is to do at its stamp, (B, A).
 

@@ -20,6 +20,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"memory_node = {NAME}.memory_node:main",
+            f"policy_node = {NAME}.policy_node:main",
             f"sim_node = {NAME}.sim_node:main",
         ]
     },

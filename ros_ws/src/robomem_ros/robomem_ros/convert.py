@@ -277,16 +277,22 @@ def occupancy_grid(grid: OccupancyGrid, *, stamp_ns: int, make: Factory) -> Any:
 
 
 def diagnostics(
-    name: str, values: Mapping[str, int], *, is_ok: bool, stamp_ns: int, make: Factory
+    name: str,
+    values: Mapping[str, int],
+    *,
+    is_ok: bool,
+    stamp_ns: int,
+    make: Factory,
+    says: tuple[str, str] = ("remembering", "observations were rejected"),
 ) -> Any:
-    """Return a diagnostic_msgs/DiagnosticArray of one status, OK or WARN."""
+    """Return a diagnostic_msgs/DiagnosticArray of one status, OK or WARN; `says` what it is in words, if so."""
     message = make("diagnostic_msgs/DiagnosticArray")
     message.header = header(stamp_ns, "", make=make)
     status = make("diagnostic_msgs/DiagnosticStatus")
     status.level = b"\x00" if is_ok else b"\x01"
     status.name = name
     status.hardware_id = "robomem"
-    status.message = "remembering" if is_ok else "observations were rejected"
+    status.message = says[0] if is_ok else says[1]
     status.values = []
     for key, value in values.items():
         pair = make("diagnostic_msgs/KeyValue")

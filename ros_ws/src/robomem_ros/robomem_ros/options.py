@@ -69,3 +69,52 @@ class SimNodeOptions(_Options):
     """Frames that the memory did not count after this long are lost."""
     status_topic: str = "robomem/status"
     """Where the memory says what it took in."""
+
+
+class PolicyTopicOptions(_Options):
+    """Topics of the policy node."""
+
+    state: str = "joint_states"
+    """sensor_msgs/JointState, whose positions are `observation.state`, in the order of its names."""
+    odom: str = ""
+    """nav_msgs/Odometry, whose newest pose is `observation.position`. Empty: positions are zeros."""
+    action: str = "commands"
+    """std_msgs/Float64MultiArray, as the controllers of ros2_control take it."""
+
+
+class PolicyNodeOptions(_Options):
+    """Options of the policy node."""
+
+    path: str = "policy"
+    """Folder that `robomem export-policy` made."""
+    autostart: bool = True
+    """Configure and activate at once; false leaves it to a lifecycle manager."""
+    provider: Literal["auto", "tensorrt", "cuda", "cpu"] = "auto"
+    """What to run on."""
+    may_fall_back: bool = True
+    """Run on the CPU where the provider is not there, and say so."""
+    threads: PositiveInt = 1
+    """Of the CPU."""
+    rate_hz: PositiveFloat = 50.0
+    """Control steps a second."""
+    low: tuple[float, ...] = (-1.0,)
+    """The least that the actuators can be told; one number stands for all dimensions,"""
+    high: tuple[float, ...] = (1.0,)
+    """the largest,"""
+    slew_per_s: tuple[float, ...] = (2.0,)
+    """how far they may move within a second,"""
+    rest: tuple[float, ...] = (0.0,)
+    """and what they are told when there is nothing to do."""
+    has_rest: bool = True
+    """False holds the last action for ever, as befits positions."""
+    max_age_s: PositiveFloat = 2.0
+    """How old the observation may be that an action answers: latency and the whole chunk."""
+    deadline_s: PositiveFloat = 0.5
+    """How long the policy may take to answer."""
+    hold_s: PositiveFloat = 0.2
+    """How long the last action is told again when nothing comes,"""
+    ramp_s: PositiveFloat = 0.5
+    """and how long it then takes to come to rest."""
+    publish_period_s: PositiveFloat = 1.0
+    """Diagnostics are published this often."""
+    topics: PolicyTopicOptions = PolicyTopicOptions()

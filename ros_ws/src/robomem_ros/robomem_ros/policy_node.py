@@ -1,0 +1,184 @@
+"""An exported policy on a robot: states in, guarded actions out, interventions in the diagnostics.
+
+python -m robomem_ros.policy_node --ros-args -p path:=exported -p low:=[-0.5] -p high:=[0.5]
+"""
+
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import Trigger
+
+from robomem.errors import RobomemError
+from robomem.policy.runtime.controller import Controller
+from robomem.policy.runtime.graphs import RuntimeOptions
+from robomem.policy.runtime.policy import RuntimePolicy
+from robomem.policy.runtime.safety import ActionGuard, ActionLimits, GuardTiming
+from robomem.policy.runtime.senses import POSITION, STATE
+from robomem_ros import convert, params, process, topics
+from robomem_ros.boundary import transition
+from robomem_ros.messages import make
+from robomem_ros.options import PolicyNodeOptions
+
+SAYS = "acting", "interventions, or observations that were refused"
+BENIGN = ("taken", "superseded")
+
+
+class PolicyNode(LifecycleNode):
+    """Loads the policy when configured; listens and acts while active."""
+
+    def __init__(self) -> None:
+        super().__init__("robomem_policy", automatically_declare_parameters_from_overrides=True)
+        params.declare(self, PolicyNodeOptions)
+        self._active = ExitStack()  # what deactivating closes
+
+    def start(self) -> None:
+        """Configure and activate, if the parameters say so; raises RobomemError."""
+        if not self.get_parameter("autostart").value:
+            return
+        for step in (self.trigger_configure, self.trigger_activate):
+            if step() != TransitionCallbackReturn.SUCCESS:
+                raise RobomemError("the policy node did not start: its log says why")
+
+    def stop(self) -> None:
+        """Stop listening and acting."""
+        self._active.close()
+
+    @transition
+    def on_configure(self, state: LifecycleState) -> None:
+        """Load the policy and warm it up."""
+        self._options = params.from_params(self, PolicyNodeOptions)
+        policy = RuntimePolicy.from_pretrained(self._options.path, _runtime(self._options))
+        guard = ActionGuard(
+            _limits(self._options, policy.manifest.action.shape[0]), _timing(self._options)
+        )
+        self._controller = Controller(policy, guard)
+        self._positions: dict[str, np.ndarray] = {}
+        self.get_logger().info(f"{policy.manifest.name} runs on {policy.providers}")
+
+    @transition
+    def on_activate(self, state: LifecycleState) -> None:
+        """Listen, think and act, from nothing remembered."""
+        self._controller.reset()
+        names, opened = self._options.topics, self._active
+        self._thinking = opened.enter_context(ThreadPoolExecutor(1, "policy"))
+        self._actions = self.create_publisher(Float64MultiArray, names.action, 1)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
+        heard = [
+            self.create_subscription(JointState, names.state, self._on_state, topics.reliable(1))
+        ]
+        if names.odom:
+            heard.append(
+                self.create_subscription(Odometry, names.odom, self._on_odom, topics.reliable(1))
+            )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
+        timers = [
+            self.create_timer(1 / self._options.rate_hz, self._act, clock=steady),
+            self.create_timer(self._options.publish_period_s, self._report, clock=steady),
+        ]
+        reset = self.create_service(Trigger, "~/reset", self._reset)
+        for destroy, parts in (
+            (self.destroy_publisher, (self._actions, self._diagnostics)),
+            (self.destroy_subscription, heard),
+            (self.destroy_timer, timers),
+            (self.destroy_service, (reset,)),
+        ):
+            for part in parts:
+                opened.callback(destroy, part)
+
+    @transition
+    def on_deactivate(self, state: LifecycleState) -> None:
+        """Stop listening and acting: nothing is told any more, not even to rest."""
+        self.stop()
+
+    @transition
+    def on_shutdown(self, state: LifecycleState) -> None:
+        """Stop from whatever state."""
+        self.stop()
+
+    @transition
+    def on_error(self, state: LifecycleState) -> None:
+        """Stop after an unexpected error; the node can be configured again."""
+        self.stop()
+
+    def _on_odom(self, message: Any) -> None:
+        place = message.pose.pose.position
+        self._positions = {POSITION: np.array([place.x, place.y, place.z])}
+
+    def _on_state(self, message: Any) -> None:
+        shown = {STATE: np.array(message.position), **self._positions}
+        stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        self._controller.observe(shown, stamp_ns=stamp_ns, now_ns=self._now_ns())
+        self._thinking.submit(self._controller.think).add_done_callback(self._thought)
+
+    def _thought(self, done: "Future[Any]") -> None:
+        if (
+            not done.cancelled() and done.exception() is not None
+        ):  # the guard sees that no answer comes
+            self.get_logger().error(f"the policy failed: {done.exception()!r}")
+
+    def _act(self) -> None:
+        told = self._controller.act(self._now_ns())
+        self._actions.publish(Float64MultiArray(data=told.tolist()))
+
+    def _report(self) -> None:
+        report = self._controller.report()
+        is_ok = not any(count for name, count in report.items() if name not in BENIGN)
+        self._diagnostics.publish(
+            convert.diagnostics(
+                self.get_name(), report, is_ok=is_ok, stamp_ns=self._now_ns(), make=make, says=SAYS
+            )
+        )
+
+    def _reset(self, request: Any, response: Any) -> Any:
+        self._thinking.submit(self._controller.reset).add_done_callback(self._thought)
+        response.success = True
+        return response
+
+    def _now_ns(self) -> int:
+        now: int = self.get_clock().now().nanoseconds
+        return now
+
+
+def _runtime(options: PolicyNodeOptions) -> RuntimeOptions:
+    return RuntimeOptions(
+        provider=options.provider, may_fall_back=options.may_fall_back, threads=options.threads
+    )
+
+
+def _limits(options: PolicyNodeOptions, size: int) -> ActionLimits:
+    def each(numbers: tuple[float, ...]) -> tuple[float, ...]:
+        return numbers * size if len(numbers) == 1 else numbers
+
+    return ActionLimits(
+        low=each(options.low),
+        high=each(options.high),
+        slew_per_s=each(options.slew_per_s),
+        rest=each(options.rest) if options.has_rest else None,
+    )
+
+
+def _timing(options: PolicyNodeOptions) -> GuardTiming:
+    return GuardTiming(
+        max_age_s=options.max_age_s,
+        deadline_s=options.deadline_s,
+        hold_s=options.hold_s,
+        ramp_s=options.ramp_s,
+    )
+
+
+def main() -> int:
+    """Run the node until SIGINT or SIGTERM; returns the exit code."""
+    return process.run(PolicyNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
