@@ -6,6 +6,7 @@ the place, which inversion gives back to round-off, and h what is kept of all be
 nothing does not mean that a token holds everything: h has d floats, whatever was seen (`capacity`).
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,12 @@ from robomem.policy.memories.memory import Moments, State
 from robomem.policy.memories.places import NEVER, Places, Tour, cells_of, tour, visit
 from robomem.policy.memories.scan import linear_scan
 
+SLOW_CONSOLIDATION = -3.0
+"""Bias before training: a visit takes 1 / 20 of h, so that after 20 visits there is a third of the first."""
+LEAST_SPREAD = 1e-3
+"""Variance below which h counts as nothing: what round-off leaves of an h of zeros must not be blown up."""
+REACH_CELLS = 10.0
+"""Before training, a token as far as this loses 1 of its logit: all that are held can be found."""
 HIDDEN = -1e9
 """A logit that no softmax minds."""
 
@@ -64,11 +71,13 @@ class Reversible(AttentiveMemory):
         self.embed = nn.Linear(input_size, size)
         self.coupling = Coupling(size, self.settings.blocks)
         self.gate = nn.Linear(size, size)
+        nn.init.constant_(self.gate.bias, SLOW_CONSOLIDATION)
         self.kept = nn.Linear(size, size)
+        self.history_norm = nn.LayerNorm(size, eps=LEAST_SPREAD)
         self.before = nn.Linear(size, size)
         self.query = nn.Linear(size, size)
         self.key = nn.Linear(2 * size, size)
-        self.log_reach = nn.Parameter(torch.zeros(()))
+        self.log_reach = nn.Parameter(torch.tensor(math.log(REACH_CELLS)))
         self.value = nn.Linear(2 * size, size)
         self.think = feed_forward(size)
         self.head = output_head(size, output_size)
@@ -93,7 +102,7 @@ class Reversible(AttentiveMemory):
         here = at.place[:, None] == torch.arange(self.settings.places, device=row.device)
         token = self.coupling(history, row)
         tokens = torch.where(here[..., None], token[:, None], state["tokens"])
-        known = torch.cat(self.coupling.invert(tokens), dim=-1)
+        known = self._known(*self.coupling.invert(tokens))
         away = squared_distances(cell[:, None], places.cells)
         visible = (places.visited != NEVER)[:, None]
         read, _ = self._read(row[:, None], tokens, known, away, visible)
@@ -102,17 +111,15 @@ class Reversible(AttentiveMemory):
     def attend(self, moments: Moments, state: State | None = None, *, reads: Tensor) -> Attended:
         """Write everywhere, read at `reads`. What was written is known, so it need not be inverted."""
         state = state or self.init_state(len(moments.stamps_s))
-        rows, cells = (
-            self.embed(moments.features),
-            cells_of(moments.positions, self.settings.cell_m),
-        )
+        rows = self.embed(moments.features)
+        cells = cells_of(moments.positions, self.settings.cell_m)
         went = tour(_places(state), cells, queue=1)
         history, newest = self.coupling.invert(state["tokens"])
         newest = torch.cat([newest, rows], dim=1)
         history = self._histories(history, newest, went)
         new = slice(self.settings.places, None)
         tokens = torch.cat([state["tokens"], self.coupling(history[:, new], rows)], dim=1)
-        known = torch.cat([history, newest], dim=-1)
+        known = self._known(history, newest)
         away = squared_distances(at_reads(cells, reads), torch.cat([state["cells"], cells], dim=1))
         read, weights = self._read(at_reads(rows, reads), tokens, known, away, went.visible(reads))
         kept = at_reads(tokens, went.entries[..., 0].clamp(min=0))
@@ -157,6 +164,10 @@ class Reversible(AttentiveMemory):
         factors = torch.cat([torch.zeros_like(held[:, :1]), keeps * known], dim=1)
         terms = torch.cat([held[:, :1], held[:, 1:] + adds * known], dim=1)
         return at_reads(linear_scan(factors, terms), order.argsort(dim=1))
+
+    def _known(self, history: Tensor, newest: Tensor) -> Tensor:
+        """Return what is read of tokens with these halves (..., d): (..., 2 d)."""
+        return torch.cat([self.history_norm(history), newest], dim=-1)
 
     def _read(
         self, rows: Tensor, tokens: Tensor, known: Tensor, away: Tensor, visible: Tensor
