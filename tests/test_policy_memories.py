@@ -162,6 +162,31 @@ def test_a_memory_that_is_not_there_is_named_with_those_that_are():
         make_memory("elephant", D, OUT)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("gru", {"size": 0}),
+        ("gru", {"size": "64"}),
+        ("gru", {"size": True}),
+        ("hcam", {"size": 10, "heads": 4}),
+        ("token-bank", {"cognitive": -1}),
+        ("place-wise", {"cell_m": 0.0}),
+        ("place-wise", {"cell_m": float("nan")}),
+        ("short-term", {"frequency_weight": 1.5}),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(name, settings):
+    (key, *_) = settings
+
+    with pytest.raises(ConfigError, match=f"{key}.* of memory {name}"):
+        make_memory(name, D, OUT, **settings)
+
+
+def test_sizes_below_one_are_refused():
+    with pytest.raises(ConfigError, match="takes in 0 numbers"):
+        make_memory("gru", 0, OUT)
+
+
 def test_a_setting_that_is_not_there_is_named_with_those_that_are():
     with pytest.raises(ConfigError, match="gru has no setting chunks, only size"):
         make_memory("gru", D, OUT, chunks=3)

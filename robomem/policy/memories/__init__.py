@@ -2,7 +2,7 @@
 
 from robomem.policy.memories.attentive import Attended, AttentiveMemory, dependency_loss
 from robomem.policy.memories.memory import Moments, PolicyMemory, State
-from robomem.policy.memories.registry import MEMORIES, default_settings, make_memory
+from robomem.policy.memories.registry import MEMORIES, make_memory
 
 __all__ = [
     "MEMORIES",
@@ -11,7 +11,6 @@ __all__ = [
     "Moments",
     "PolicyMemory",
     "State",
-    "default_settings",
     "dependency_loss",
     "make_memory",
 ]

@@ -1,5 +1,6 @@
 """The memories by their names, for the command line, checkpoints and tables."""
 
+import math
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -50,19 +51,40 @@ def make_memory(name: str, input_size: int, output_size: int, **settings: Any) -
         settings: of that memory; those left out have their defaults.
     """
     kind, kind_settings = _kind(name)
+    if min(input_size, output_size) < 1:
+        raise ConfigError(f"memory {name} takes in {input_size} numbers and gives {output_size}")
     known = [field.name for field in fields(kind_settings)]
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise ConfigError(
             f"memory {name} has no setting {', '.join(unknown)}, only {', '.join(known)}"
         )
-    made: PolicyMemory = kind(input_size, output_size, kind_settings(**settings))
+    checked = kind_settings(**settings)
+    _check(name, asdict(checked), asdict(kind_settings()))
+    made: PolicyMemory = kind(input_size, output_size, checked)
     return made
 
 
-def default_settings(name: str) -> dict[str, Any]:
-    """Return the settings of a memory, as `make_memory` takes them, with their defaults."""
-    return asdict(_kind(name)[1]())
+def _check(name: str, settings: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Refuse a setting of another type than its default, or out of range."""
+    for key, default in defaults.items():
+        value, least = settings[key], 0 if default == 0 else 1
+        if isinstance(default, int) and (type(value) is not int or value < least):
+            raise ConfigError(
+                f"{key} of memory {name} is {value!r}, not a whole number from {least}"
+            )
+        if isinstance(default, float) and not _is_positive(value):
+            raise ConfigError(f"{key} of memory {name} is {value!r}, not a number above 0")
+    if settings.get("frequency_weight", 0.0) > 1.0:
+        raise ConfigError(f"frequency_weight of memory {name} is above 1")
+    if settings["size"] % settings.get("heads", 1):
+        raise ConfigError(
+            f"size {settings['size']} of memory {name} is no multiple of its {settings['heads']} heads"
+        )
+
+
+def _is_positive(value: Any) -> bool:
+    return type(value) in {int, float} and math.isfinite(value) and value > 0.0
 
 
 def _kind(name: str) -> tuple[Any, Any]:

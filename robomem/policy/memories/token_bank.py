@@ -117,7 +117,8 @@ class TokenBank(PolicyMemory):
             choice = torch.where(bank.held[:, None] < slots, slots, alike.argmax(dim=-1))
         merge = self.merges[choice]
         tokens = merge @ bank.tokens
-        stamps_s = (merge @ bank.stamps_s[..., None])[..., 0]
+        # Not a product of matrices: in bfloat16 a stamp would be seconds off.
+        stamps_s = (merge * bank.stamps_s[..., None, :]).sum(dim=-1)
         held = (bank.held + 1).clamp(max=slots)
         return {"tokens": tokens, "stamps_s": stamps_s, "held": held}
 
