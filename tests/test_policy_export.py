@@ -220,6 +220,7 @@ BAD = {
         np.zeros((1, 4), np.float32),
         np.zeros((2, 3), np.float32),
         np.zeros((0, 3), np.float32),
+        np.zeros((17, 3), np.float32),
         np.array([[0.0, np.nan, 0.0]]),
         np.array([[0.0, 1e300, 0.0]]),
         np.array([["a", "b", "c"]]),

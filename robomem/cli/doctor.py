@@ -174,6 +174,18 @@ EXTRAS = (
         "texts by meaning",
         'pip install "robomem[text]"',
     ),
+    (
+        "serve",
+        ("msgpack", "onnxruntime", "websockets"),
+        "exported policies, and their server",
+        'pip install "robomem[serve]", or on an NVIDIA GPU "robomem[serve-gpu]" instead',
+    ),
+    (
+        "train",
+        ("gymnasium", "onnx", "onnxscript", "pyarrow", "safetensors", "torch"),
+        "policies: training, export, data sets",
+        'pip install "robomem[train,sim]"',
+    ),
     ("mcp", ("mcp",), "language-model clients", 'pip install "robomem[mcp]"'),
     ("ROS 2", ("rclpy",), "the node; recordings need no ROS", "source /opt/ros/DISTRO/setup.bash"),
     ("messages", ("robomem_msgs",), "the interfaces of the node", "colcon build, in ros_ws/"),

@@ -28,9 +28,20 @@ def whole_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     try:
         yield draft
         draft.chmod(0o777 & ~_umask())  # mkdtemp keeps others out
+        _settle(draft)
         _rename(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _settle(draft: Path) -> None:
+    """Let the disk have all of it before it has its name: a power cut leaves it whole or not there."""
+    for path in (*draft.rglob("*"), draft):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _rename(draft: Path, path: Path) -> None:

@@ -41,7 +41,7 @@ class RuntimeOptions:
         device_id: Of the GPU.
         cache_dir: Where TensorRT keeps its engines and timings; a folder beside the policy by default.
         fp16: Let TensorRT compute in half precision.
-        max_batch: Robots at once that TensorRT prepares for.
+        max_batch: Robots at once; more are refused.
         workspace_mb: Of GPU memory for TensorRT.
         sampling_steps: How often the denoiser is asked for a chunk; by default as often as was exported.
         uses_loop: Run the denoiser's steps in one graph; by default everywhere but on TensorRT.
@@ -55,7 +55,7 @@ class RuntimeOptions:
     device_id: int = 0
     cache_dir: Path | None = None
     fp16: bool = False
-    max_batch: int = 1
+    max_batch: int = 16
     workspace_mb: int = 1024
     sampling_steps: int | None = None
     uses_loop: bool | None = None
@@ -182,7 +182,7 @@ def _provider_options(
         "trt_fp16_enable": str(int(options.fp16)),
         "trt_max_workspace_size": str(options.workspace_mb << 20),
         "trt_profile_min_shapes": profile(shapes, batch=1),
-        "trt_profile_opt_shapes": profile(shapes, batch=options.max_batch),
+        "trt_profile_opt_shapes": profile(shapes, batch=1),
         "trt_profile_max_shapes": profile(shapes, batch=options.max_batch),
     }
 

@@ -209,6 +209,11 @@ class RuntimePolicy:
     def _perceived(self, observation: Observation) -> "_Moment":
         clock_s = self._steps * self.manifest.period_s
         shown = seen(observation, self.manifest.observation, clock_s=clock_s)
+        if shown.batch > self._options.max_batch:
+            raise FormatError(
+                f"at most {self._options.max_batch} robots at once, got {shown.batch}",
+                reason=Reason.OBSERVATION_SHAPE,
+            )
         check_order(shown.stamps_s, self._stamps_s)
         state = self._state or {
             name: np.repeat(value, shown.batch, 0) for name, value in self._initial_state.items()
