@@ -303,6 +303,16 @@ def test_no_evidence_is_no_absence(depth_m, fields):
     assert evidence(np.full((60, 80), depth_m), **fields) == NO_EVIDENCE
 
 
+@pytest.mark.parametrize("y", np.linspace(0, 0.05, 6))
+def test_a_frame_is_not_seen_through_between_its_posts(y):
+    posts = np.full((60, 80), 9.0)
+    columns = np.rint(K[0, 2] - K[0, 0] * (y + np.array([-0.35, 0.35])) / 2.7).astype(int)
+    posts[:, columns.min() - 1 : columns.min() + 2] = 2.6
+    posts[:, columns.max() - 1 : columns.max() + 2] = 2.6
+
+    assert evidence(posts, p_map=(2.7, y, 1), size_m=(0.2, 1.0, 0.4)) != SEEN_THROUGH
+
+
 def test_a_ray_that_may_pass_beside_a_thing_does_not_see_through_it():
     beyond = np.full((60, 80), 9.0)
 

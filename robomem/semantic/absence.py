@@ -18,6 +18,7 @@ UNDETECTED = 0.5
 NO_EVIDENCE = 0.0
 # Points of a box to look at, as fractions of its size: an open thing (a table) is empty at its centre.
 BOX_FRACTION = 0.35
+RAY_FRACTION = 0.45  # within it a ray is of the box: the pixel nearest to an outer sample may look past it
 BOX_SAMPLES = np.array(list(itertools.product((-BOX_FRACTION, 0.0, BOX_FRACTION), repeat=3)))
 MIN_THROUGH_FRACTION = 0.75
 # Less is enough where hardly a ray ends in the box: the rest ends on what the thing stood on.
@@ -73,7 +74,7 @@ def absence_evidence(
     # An image of few pixels has no ray through every point: one that may pass beside the thing says nothing.
     rays_map = transform(look.T_map_cam, p_ray).reshape(*behind_m.shape, 3)
     away_m = np.abs(rays_map - places[:, None])
-    is_of_box = (away_m <= BOX_FRACTION * sizes_m[:, None] + 1e-9).all(axis=2)
+    is_of_box = (away_m <= RAY_FRACTION * sizes_m[:, None]).all(axis=2)
     measured = (is_of_box & ~np.isnan(behind_m)).sum(axis=1)
     margin_m = see_through_m + see_through_per_m2 * p_cam[:, 2].reshape(behind_m.shape) ** 2
     through = (is_of_box & (behind_m > margin_m)).sum(axis=1)  # NaN is not
