@@ -198,6 +198,18 @@ def test_images_are_seen(tmp_path):
     assert not torch.allclose(as_bytes, black)
 
 
+def test_images_are_learned_from():
+    policy = make_policy(images={"wrist": (1, 16, 16)}, memory="gru").train()
+    image = torch.rand(3, 12, 1, 16, 16)
+
+    loss, _ = policy({**episodes(), "observation.images.wrist": image})
+    loss.backward()
+
+    gradients = [p.grad for p in policy.encoder.image_encoders.parameters()]
+    assert all(g is not None and g.isfinite().all() for g in gradients)
+    assert any(g.any() for g in gradients)
+
+
 def test_only_the_slots_that_are_filled_count():
     policy = make_policy(recalled_slots=4, recalled_size=6)
     hits = torch.randn(3, 4, 6)
