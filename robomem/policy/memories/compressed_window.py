@@ -13,7 +13,7 @@ from torch.nn import functional
 from robomem.policy.memories.delta_rule import Pairs, tell, tell_all
 from robomem.policy.memories.layers import at_reads, counts, output_head, parted, zeros
 from robomem.policy.memories.memory import Moments, PolicyMemory, State
-from robomem.policy.memories.window import WindowBlock, visible_at
+from robomem.policy.memories.window import WindowBlock, visible_at, visible_now
 
 SLOW_FORGETTING = -6.0
 """Bias before training: the remainder keeps exp(-softplus(-6)), 0.9975, of itself a moment."""
@@ -68,10 +68,11 @@ class CompressedWindow(PolicyMemory):
         matrix = tell(state["matrix"], Pairs(*(part[:, :, 0] for part in pairs)))
         answer = self.remainder.queries(row) @ matrix
         held = (state["held"] + 1).clamp(max=window)
-        lived = torch.arange(window, device=held.device) >= window - held[:, None]
         entries = self.window.entries(rows, stamps_s)
         asked = self.remainder.join(row, answer)
-        looked = self.window.look(asked, stamps_s[:, -1:], entries, lived[:, None]).rows
+        looked = self.window.look(
+            asked, stamps_s[:, -1:], entries, visible_now(held, window=window)
+        ).rows
         after = {"rows": rows, "stamps_s": stamps_s, "matrix": matrix, "held": held}
         return self.head(looked[:, 0]), after
 

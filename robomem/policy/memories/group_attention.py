@@ -10,11 +10,9 @@ from typing import NamedTuple, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from robomem.policy.memories.layers import feed_forward, parted
-from robomem.policy.memories.window import Entries, Heads
+from robomem.policy.memories.attention import Entries, Heads
+from robomem.policy.memories.layers import HIDDEN, feed_forward, parted
 
-HIDDEN = -1e9
-"""A logit that no softmax minds; finite, since there may be no group to see at all."""
 MOST_LOGIT = 30.0
 """Logits within a group bend towards it: their exponentials then sum without overflow in whatever order."""
 

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from robomem.policy.memories.attention import Entries
 from robomem.policy.memories.attentive import Attended, AttentiveMemory
 from robomem.policy.memories.group_attention import EqualGroups, GroupReader
 from robomem.policy.memories.layers import at_reads, counts, output_head, zeros
 from robomem.policy.memories.memory import Moments, State
-from robomem.policy.memories.window import Entries, WindowBlock
+from robomem.policy.memories.window import WindowBlock, visible_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ class HCAM(AttentiveMemory):
         rows, stamps_s = self.embed(moment.features)[:, None], moment.stamps_s[:, None]
         near = _near(state).newest(self.settings.chunk - 1)
         near = near.then(self.near.entries(rows, stamps_s))
-        rows = self.near.look(rows, stamps_s, near, self._lived(state["written"])[:, None]).rows
+        visible = visible_now(state["written"] + 1, window=self.settings.chunk)
+        rows = self.near.look(rows, stamps_s, near, visible).rows
         slots = torch.arange(self._ring, device=rows.device)
         here = slots == (state["written"] % self._ring)[:, None]
         entry = self.reader.entries(rows, stamps_s)
@@ -113,11 +115,6 @@ class HCAM(AttentiveMemory):
     def _ring(self) -> int:
         """Moments that the ring has slots for."""
         return (self.settings.chunks + 1) * self.settings.chunk
-
-    def _lived(self, written: Tensor) -> Tensor:
-        """Say which of the S entries of the window were lived, the present one among them: (B, S)."""
-        index = torch.arange(self.settings.chunk, device=written.device)
-        return index >= self.settings.chunk - 1 - written[:, None]
 
     def _full(self, written: Tensor) -> Tensor:
         """Say which slots are of full chunks while moment number `written` (B,) is lived: (B, 1, N)."""

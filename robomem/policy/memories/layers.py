@@ -2,6 +2,9 @@
 
 from torch import Tensor, nn
 
+HIDDEN = -1e9
+"""A logit that no softmax minds; finite, since there may be nothing else to see."""
+
 
 def zeros(module: nn.Module, *shape: int) -> Tensor:
     """Return zeros of `shape` with the type and on the device of a module's parameters."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from robomem.policy.memories.attention import Entries
 from robomem.policy.memories.attentive import Attended, AttentiveMemory
 from robomem.policy.memories.group_attention import EqualGroups, GroupReader, NamedGroups
 from robomem.policy.memories.layers import at_reads, counts, output_head, zeros
 from robomem.policy.memories.memory import Moments, State
-from robomem.policy.memories.places import NEVER, Places, cells_of, tour, visit
-from robomem.policy.memories.window import Entries
+from robomem.policy.memories.places import NEVER, Places, cells_of, places_of, tour, visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class PlaceWise(AttentiveMemory):
         queue = self.settings.queue
         rows, stamps_s = self.embed(moment.features)[:, None], moment.stamps_s[:, None]
         cell = cells_of(moment.positions, self.settings.cell_m)
-        at, places = visit(_places(state), cell, queue=queue)
+        at, places = visit(places_of(state), cell, queue=queue)
         slots = torch.arange(self.settings.places * queue, device=cell.device)
         here = (slots == (at.place * queue + at.entry)[:, None])[..., None]
         new, held = self.reader.entries(rows, stamps_s), Entries(state["keys"], state["values"])
@@ -85,7 +85,7 @@ class PlaceWise(AttentiveMemory):
         state = state or self.init_state(len(moments.stamps_s))
         rows = self.embed(moments.features)
         cells = cells_of(moments.positions, self.settings.cell_m)
-        went = tour(_places(state), cells, queue=self.settings.queue)
+        went = tour(places_of(state), cells, queue=self.settings.queue)
         past = Entries(state["keys"], state["values"]).then(
             self.reader.entries(rows, moments.stamps_s)
         )
@@ -95,10 +95,6 @@ class PlaceWise(AttentiveMemory):
         kept = went.entries.flatten(1).clamp(min=0)
         after = _state(Entries(*(at_reads(part, kept) for part in past)), went.places)
         return Attended(self.head(read.rows), after, read.weights[..., state["keys"].shape[1] :])
-
-
-def _places(state: State) -> Places:
-    return Places(state["cells"], state["visited"], state["written"])
 
 
 def _state(past: Entries, places: Places) -> State:

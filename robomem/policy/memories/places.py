@@ -12,6 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from robomem.policy.memories.memory import State
+
 NEVER = -1
 """The visit of a place that is not yet anywhere."""
 
@@ -42,6 +44,11 @@ class Visit(NamedTuple):
     place: Tensor
     entry: Tensor
     is_known: Tensor
+
+
+def places_of(state: State) -> Places:
+    """Return the places that a memory holds in its state."""
+    return Places(state["cells"], state["visited"], state["written"])
 
 
 def cells_of(positions: Tensor, cell_m: float) -> Tensor:

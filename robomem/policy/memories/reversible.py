@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from robomem.policy.memories.attentive import Attended, AttentiveMemory
 from robomem.policy.memories.coupling import Coupling
 from robomem.policy.memories.layers import (
+    HIDDEN,
     at_reads,
     counts,
     feed_forward,
@@ -23,7 +24,7 @@ from robomem.policy.memories.layers import (
     zeros,
 )
 from robomem.policy.memories.memory import Moments, State
-from robomem.policy.memories.places import NEVER, Places, Tour, cells_of, tour, visit
+from robomem.policy.memories.places import NEVER, Tour, cells_of, places_of, tour, visit
 from robomem.policy.memories.scan import linear_scan
 
 SLOW_CONSOLIDATION = -3.0
@@ -32,8 +33,6 @@ LEAST_SPREAD = 1e-3
 """Variance below which h counts as nothing: what round-off leaves of an h of zeros must not be blown up."""
 REACH_CELLS = 10.0
 """Before training, a token as far as this loses 1 of its logit: all that are held can be found."""
-HIDDEN = -1e9
-"""A logit that no softmax minds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ class Reversible(AttentiveMemory):
     def step(self, moment: Moments, state: State) -> tuple[Tensor, State]:
         """Write the token of the place, then invert and read all."""
         row, cell = self.embed(moment.features), cells_of(moment.positions, self.settings.cell_m)
-        at, places = visit(_places(state), cell, queue=1)
+        at, places = visit(places_of(state), cell, queue=1)
         history, newest = self.coupling.invert(at_reads(state["tokens"], at.place[:, None])[:, 0])
         keeps, adds = self._consolidate(newest)
         history = (keeps * history + adds) * at.is_known[:, None]
@@ -113,7 +112,7 @@ class Reversible(AttentiveMemory):
         state = state or self.init_state(len(moments.stamps_s))
         rows = self.embed(moments.features)
         cells = cells_of(moments.positions, self.settings.cell_m)
-        went = tour(_places(state), cells, queue=1)
+        went = tour(places_of(state), cells, queue=1)
         history, newest = self.coupling.invert(state["tokens"])
         newest = torch.cat([newest, rows], dim=1)
         history = self._histories(history, newest, went)
@@ -134,7 +133,7 @@ class Reversible(AttentiveMemory):
         rows = self.embed(moments.features)
         cells = cells_of(moments.positions, self.settings.cell_m)
         state = self.init_state(len(rows))
-        went = tour(_places(state), cells, queue=1)
+        went = tour(places_of(state), cells, queue=1)
         newest = torch.cat([torch.zeros_like(state["tokens"][..., : rows.shape[-1]]), rows], dim=1)
         history = self._histories(torch.zeros_like(newest[:, : self.settings.places]), newest, went)
         told, _ = self.coupling.invert(self.coupling(history, newest))
@@ -190,7 +189,3 @@ class Reversible(AttentiveMemory):
         weights = logits.masked_fill(logits < least, HIDDEN).softmax(dim=-1) * visible
         rows = rows + weights @ self.value(known)
         return rows + self.think(rows), weights
-
-
-def _places(state: State) -> Places:
-    return Places(state["cells"], state["visited"], state["written"])

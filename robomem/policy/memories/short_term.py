@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from robomem.policy.memories.attention import AttentionBlock
 from robomem.policy.memories.layers import (
     at_reads,
     counts,
@@ -21,7 +22,6 @@ from robomem.policy.memories.layers import (
     zeros,
 )
 from robomem.policy.memories.memory import Moments, PolicyMemory, State
-from robomem.policy.memories.window import WindowBlock
 
 OUT_OF_REACH = -2.0
 """The likeness of an entry that is not there or too far: less than any cosine."""
@@ -93,7 +93,7 @@ class ShortTerm(PolicyMemory):
         size = self.settings.size
         self.embed = nn.Linear(input_size, size)
         self.where = nn.Linear(3, size)
-        self.block = WindowBlock(size, self.settings.heads, self.settings.top_k)
+        self.block = AttentionBlock(size, self.settings.heads)
         self.head = output_head(size, output_size)
 
     def init_state(self, batch_size: int) -> State:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robomem.errors import ConfigError
+from robomem.policy.memories.attention import AttentionBlock
 from robomem.policy.memories.layers import at_reads, counts, output_head, zeros
 from robomem.policy.memories.memory import Moments, PolicyMemory, State
-from robomem.policy.memories.window import WindowBlock
 
 GATE_SPREAD = 1e-3
 """Standard deviation of the gate's weights before training: half of the present, half of the past."""
@@ -143,8 +143,7 @@ class _Reader(nn.Module):
     def __init__(self, settings: TokenBankSettings) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            WindowBlock(settings.size, settings.heads, settings.slots)
-            for _ in range(settings.layers)
+            AttentionBlock(settings.size, settings.heads) for _ in range(settings.layers)
         )
         self.gate = nn.Linear(2 * settings.size, settings.size)
         nn.init.normal_(self.gate.weight, std=GATE_SPREAD)
@@ -154,7 +153,7 @@ class _Reader(nn.Module):
         """Return (..., C) of tokens (..., L + 1, C) at stamps (..., L + 1), `visible` (..., 1, L + 1)."""
         present = tokens[..., -1:, :]
         found = present
-        for block in cast("list[WindowBlock]", self.blocks):
+        for block in cast("list[AttentionBlock]", self.blocks):
             entries = block.entries(tokens, stamps_s)
             found = block.look(found, stamps_s[..., -1:], entries, visible).rows
         gate = torch.sigmoid(self.gate(torch.cat([present, found], dim=-1)))

@@ -9,10 +9,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from robomem.policy.memories.attention import Entries
 from robomem.policy.memories.attentive import Attended, AttentiveMemory
 from robomem.policy.memories.layers import at_reads, counts, output_head, zeros
 from robomem.policy.memories.memory import Moments, State
-from robomem.policy.memories.window import Entries, WindowBlock, visible_at
+from robomem.policy.memories.window import WindowBlock, visible_at, visible_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,11 @@ class Transformer(AttentiveMemory):
         window = self.settings.window
         rows, stamps_s = self.embed(moment.features)[:, None], moment.stamps_s[:, None]
         held = (state["held"] + 1).clamp(max=window)
-        lived = torch.arange(window, device=held.device) >= window - held[:, None]
+        visible = visible_now(held, window=window)
         kept = []
         for layer, block in enumerate(self._layers):
             entries = _layer(state, layer).newest(window - 1).then(block.entries(rows, stamps_s))
-            rows = block.look(rows, stamps_s, entries, lived[:, None]).rows
+            rows = block.look(rows, stamps_s, entries, visible).rows
             kept.append(entries)
         return self.head(rows[:, 0]), _state(kept, held)
 
