@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from robomem.errors import ConfigError
 from robomem.policy.memories.attentive import Attended, AttentiveMemory
 from robomem.policy.memories.coupling import Coupling
 from robomem.policy.memories.layers import (
@@ -57,8 +59,9 @@ class ReversibleSettings:
 class Reversible(AttentiveMemory):
     """Holds a token for each of P places; the present moment is written before the tokens are read.
 
-    At another visit the place's token is inverted into h and v, and the next h is a v' + (1 - a) h with gates a
-    that v sets, so that what was seen before stays in it and a sequence needs no loop (`linear_scan`).
+    At another visit the place's token is inverted into h and v, and the next h is (1 - a) T h + a W v with gates a
+    that v sets, so that what was seen before stays in it and a sequence needs no loop (`linear_scan`). T turns pairs
+    of h by angles that are learned: decays alone cannot tell more than some eight visits apart, whatever d is.
     """
 
     def __init__(
@@ -69,7 +72,10 @@ class Reversible(AttentiveMemory):
         size = self.settings.size
         self.embed = nn.Linear(input_size, size)
         self.coupling = Coupling(size, self.settings.blocks)
-        self.gate = nn.Linear(size, size)
+        if size % 2:
+            raise ConfigError(f"size of memory reversible is {size}, and must be even")
+        self.gate = nn.Linear(size, size // 2)
+        self.turns = nn.Parameter(torch.linspace(0.0, math.pi, size // 2))
         nn.init.constant_(self.gate.bias, SLOW_CONSOLIDATION)
         self.kept = nn.Linear(size, size)
         self.history_norm = nn.LayerNorm(size, eps=LEAST_SPREAD)
@@ -96,8 +102,7 @@ class Reversible(AttentiveMemory):
         row, cell = self.embed(moment.features), cells_of(moment.positions, self.settings.cell_m)
         at, places = visit(places_of(state), cell, queue=1)
         history, newest = self.coupling.invert(at_reads(state["tokens"], at.place[:, None])[:, 0])
-        keeps, adds = self._consolidate(newest)
-        history = (keeps * history + adds) * at.is_known[:, None]
+        history = self._consolidated(history, newest) * at.is_known[:, None]
         here = at.place[:, None] == torch.arange(self.settings.places, device=row.device)
         token = self.coupling(history, row)
         tokens = torch.where(here[..., None], token[:, None], state["tokens"])
@@ -144,10 +149,18 @@ class Reversible(AttentiveMemory):
         loss: Tensor = missed.sum() / (wanted.square() * known).sum().clamp(min=1e-6)
         return loss
 
-    def _consolidate(self, newest: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what h is multiplied by and what is added when `newest` (..., d) becomes history."""
-        adds = torch.sigmoid(self.gate(newest))
-        return 1.0 - adds, adds * self.kept(newest)
+    def _consolidated(self, history: Tensor, newest: Tensor) -> Tensor:
+        """Return the next h (B, d), when `newest` (B, d) becomes history."""
+        keeps, adds = self._gates(newest)
+        real, imaginary = history.chunk(2, dim=-1)
+        cosines, sines = torch.cos(self.turns), torch.sin(self.turns)
+        turned = (real * cosines - imaginary * sines, real * sines + imaginary * cosines)
+        return torch.cat([keeps * part for part in turned], dim=-1) + adds
+
+    def _gates(self, newest: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is left of h, (..., d / 2), and what is added to it, (..., d)."""
+        gates = torch.sigmoid(self.gate(newest))
+        return 1.0 - gates, torch.cat([gates, gates], dim=-1) * self.kept(newest)
 
     def _histories(self, history: Tensor, newest: Tensor, went: Tour) -> Tensor:
         """Return h of the P tokens before and of the T new ones, (B, P + T, d).
@@ -155,14 +168,17 @@ class Reversible(AttentiveMemory):
         In the order of `went` the visits of a place follow each other, so that one scan does all places.
         """
         order = went.order
-        keeps, adds = (part[:, :-1] for part in self._consolidate(at_reads(newest, order)))
+        keeps, adds = (part[:, :-1] for part in self._gates(at_reads(newest, order)))
         known = at_reads(went.is_known, order)[:, 1:, None]
         held = torch.zeros_like(newest)
         held[:, : history.shape[1]] = history
         held = at_reads(held, order)
-        factors = torch.cat([torch.zeros_like(held[:, :1]), keeps * known], dim=1)
-        terms = torch.cat([held[:, :1], held[:, 1:] + adds * known], dim=1)
-        return at_reads(linear_scan(factors, terms), order.argsort(dim=1))
+        turns = torch.polar(torch.ones_like(self.turns), self.turns)
+        factors = functional.pad(keeps * known, (0, 0, 1, 0)) * turns
+        terms = held + functional.pad(adds * known, (0, 0, 1, 0))
+        solved = linear_scan(factors, torch.complex(*terms.float().chunk(2, dim=-1)))
+        histories = torch.cat([solved.real, solved.imag], dim=-1)
+        return at_reads(histories, order.argsort(dim=1))
 
     def _known(self, history: Tensor, newest: Tensor) -> Tensor:
         """Return what is read of tokens with these halves (..., d): (..., 2 d)."""
