@@ -1,6 +1,7 @@
 """The policy node as a process of its own: states in, guarded actions out, interventions told."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,9 @@ TIMEOUT_S, SPIN_S = 30.0, 0.02
 class Robot:
     """Says its state as often as it looks at what it is told, and remembers the latter."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, child: Child) -> None:
         self._node = node
+        self.child = child
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
         self._states = node.create_publisher(JointState, "joint_states", topics.reliable(1))
@@ -82,7 +84,7 @@ def robot(tmp_path: Path) -> Iterator[Robot]:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         with child:
-            yield Robot(Node("robot"))
+            yield Robot(Node("robot"), child)
     finally:
         rclpy.shutdown()
     assert "Traceback" not in log.read_text()
@@ -94,9 +96,18 @@ def test_it_acts_within_limits_and_comes_to_rest_in_silence(robot):
     robot.until(lambda: robot.told[-1] == [0.0, 0.0])
     robot.until(lambda: robot.counts.get("rested", 0) > 0)
 
-    assert max(steps) <= 0.2 + 1e-9  # a step counts as 0.1 s at most
+    assert max(steps) <= 0.12 + 1e-9  # a step counts as 60 ms at most
     assert robot.counts["taken"] > 0
     assert min(robot.counts[name] for name in ("limited", "slewed", "held", "ramped")) > 0
+
+
+def test_a_node_that_is_stopped_comes_to_rest_first(robot):
+    robot.until(lambda: bool(robot.told) and robot.told[-1] == [0.5, 0.5], state=[0.5, 0.5])
+
+    robot.child._process.send_signal(signal.SIGINT)
+
+    robot.until(lambda: robot.told[-1] == [0.0, 0.0], state=[0.5, 0.5])
+    assert robot.child._process.wait(TIMEOUT_S) == 0
 
 
 def test_a_bad_state_is_counted_and_a_reset_lets_it_begin_anew(robot):

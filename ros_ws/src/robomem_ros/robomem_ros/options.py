@@ -4,6 +4,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from robomem.policy.runtime.graphs import RuntimeOptions
+from robomem.policy.runtime.safety import ActionLimits, GuardTiming
+
+LATE_STEPS = 3  # a control step is late when it takes as long as so many
+
 
 class _Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -118,3 +123,34 @@ class PolicyNodeOptions(_Options):
     publish_period_s: PositiveFloat = 1.0
     """Diagnostics are published this often."""
     topics: PolicyTopicOptions = PolicyTopicOptions()
+
+    @property
+    def runtime(self) -> RuntimeOptions:
+        """Return what the policy runs on."""
+        return RuntimeOptions(
+            provider=self.provider, may_fall_back=self.may_fall_back, threads=self.threads
+        )
+
+    @property
+    def timing(self) -> GuardTiming:
+        """Return how long what may take."""
+        return GuardTiming(
+            max_age_s=self.max_age_s,
+            deadline_s=self.deadline_s,
+            hold_s=self.hold_s,
+            ramp_s=self.ramp_s,
+            max_step_s=LATE_STEPS / self.rate_hz,
+        )
+
+    def limits(self, size: int) -> ActionLimits:
+        """Return what actuators of so many dimensions can be told; raises ConfigError where that makes no sense."""
+
+        def each(numbers: tuple[float, ...]) -> tuple[float, ...]:
+            return numbers * size if len(numbers) == 1 else numbers
+
+        return ActionLimits(
+            low=each(self.low),
+            high=each(self.high),
+            slew_per_s=each(self.slew_per_s),
+            rest=each(self.rest) if self.has_rest else None,
+        )

@@ -4,6 +4,7 @@ python -m robomem_ros.policy_node --ros-args -p path:=exported -p low:=[-0.5] -p
 """
 
 import sys
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -19,9 +20,8 @@ from std_srvs.srv import Trigger
 
 from robomem.errors import RobomemError
 from robomem.policy.runtime.controller import Controller
-from robomem.policy.runtime.graphs import RuntimeOptions
 from robomem.policy.runtime.policy import RuntimePolicy
-from robomem.policy.runtime.safety import ActionGuard, ActionLimits, GuardTiming
+from robomem.policy.runtime.safety import ActionGuard
 from robomem.policy.runtime.senses import POSITION, STATE
 from robomem_ros import convert, params, process, topics
 from robomem_ros.boundary import transition
@@ -30,6 +30,7 @@ from robomem_ros.options import PolicyNodeOptions
 
 SAYS = "acting", "interventions, or observations that were refused"
 BENIGN = ("taken", "superseded")
+SLACK_S = 0.5  # to come to rest, beyond what it should take
 
 
 class PolicyNode(LifecycleNode):
@@ -49,17 +50,16 @@ class PolicyNode(LifecycleNode):
                 raise RobomemError("the policy node did not start: its log says why")
 
     def stop(self) -> None:
-        """Stop listening and acting."""
+        """Stop listening, and come to rest."""
         self._active.close()
 
     @transition
     def on_configure(self, state: LifecycleState) -> None:
         """Load the policy and warm it up."""
         self._options = params.from_params(self, PolicyNodeOptions)
-        policy = RuntimePolicy.from_pretrained(self._options.path, _runtime(self._options))
-        guard = ActionGuard(
-            _limits(self._options, policy.manifest.action.shape[0]), _timing(self._options)
-        )
+        policy = RuntimePolicy.from_pretrained(self._options.path, self._options.runtime)
+        limits = self._options.limits(policy.manifest.action.shape[0])
+        guard = ActionGuard(limits, self._options.timing)
         self._controller = Controller(policy, guard)
         self._positions: dict[str, np.ndarray] = {}
         self.get_logger().info(f"{policy.manifest.name} runs on {policy.providers}")
@@ -69,34 +69,28 @@ class PolicyNode(LifecycleNode):
         """Listen, think and act, from nothing remembered."""
         self._controller.reset()
         names, opened = self._options.topics, self._active
-        self._thinking = opened.enter_context(ThreadPoolExecutor(1, "policy"))
         self._actions = self.create_publisher(Float64MultiArray, names.action, 1)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
-        heard = [
-            self.create_subscription(JointState, names.state, self._on_state, topics.reliable(1))
-        ]
-        if names.odom:
-            heard.append(
-                self.create_subscription(Odometry, names.odom, self._on_odom, topics.reliable(1))
-            )
+        for publisher in (self._actions, self._diagnostics):
+            opened.callback(self.destroy_publisher, publisher)
+        opened.callback(self._come_to_rest)  # after what follows has ended
+        self._thinking = opened.enter_context(ThreadPoolExecutor(1, "policy"))
+        opened.callback(self.destroy_service, self.create_service(Trigger, "~/reset", self._reset))
+        heard = [(JointState, names.state, self._on_state), (Odometry, names.odom, self._on_odom)]
+        for kind, topic, hear in heard:
+            if topic:
+                subscription = self.create_subscription(kind, topic, hear, topics.reliable(1))
+                opened.callback(self.destroy_subscription, subscription)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
-        timers = [
-            self.create_timer(1 / self._options.rate_hz, self._act, clock=steady),
-            self.create_timer(self._options.publish_period_s, self._report, clock=steady),
-        ]
-        reset = self.create_service(Trigger, "~/reset", self._reset)
-        for destroy, parts in (
-            (self.destroy_publisher, (self._actions, self._diagnostics)),
-            (self.destroy_subscription, heard),
-            (self.destroy_timer, timers),
-            (self.destroy_service, (reset,)),
+        for period_s, act in (
+            (1 / self._options.rate_hz, self._act),
+            (self._options.publish_period_s, self._report),
         ):
-            for part in parts:
-                opened.callback(destroy, part)
+            opened.callback(self.destroy_timer, self.create_timer(period_s, act, clock=steady))
 
     @transition
     def on_deactivate(self, state: LifecycleState) -> None:
-        """Stop listening and acting: nothing is told any more, not even to rest."""
+        """Stop listening, and come to rest."""
         self.stop()
 
     @transition
@@ -129,6 +123,16 @@ class PolicyNode(LifecycleNode):
         told = self._controller.act(self._now_ns())
         self._actions.publish(Float64MultiArray(data=told.tolist()))
 
+    def _come_to_rest(self) -> None:
+        """Hold, and ramp to rest: who is told velocities would else go on with the last one."""
+        self._controller.reset()
+        rest_s = self._options.hold_s + self._options.ramp_s + SLACK_S
+        for _ in range(
+            round(rest_s * self._options.rate_hz)
+        ):  # ends where simulated time stands still
+            self._act()
+            time.sleep(1 / self._options.rate_hz)
+
     def _report(self) -> None:
         report = self._controller.report()
         is_ok = not any(count for name, count in report.items() if name not in BENIGN)
@@ -146,33 +150,6 @@ class PolicyNode(LifecycleNode):
     def _now_ns(self) -> int:
         now: int = self.get_clock().now().nanoseconds
         return now
-
-
-def _runtime(options: PolicyNodeOptions) -> RuntimeOptions:
-    return RuntimeOptions(
-        provider=options.provider, may_fall_back=options.may_fall_back, threads=options.threads
-    )
-
-
-def _limits(options: PolicyNodeOptions, size: int) -> ActionLimits:
-    def each(numbers: tuple[float, ...]) -> tuple[float, ...]:
-        return numbers * size if len(numbers) == 1 else numbers
-
-    return ActionLimits(
-        low=each(options.low),
-        high=each(options.high),
-        slew_per_s=each(options.slew_per_s),
-        rest=each(options.rest) if options.has_rest else None,
-    )
-
-
-def _timing(options: PolicyNodeOptions) -> GuardTiming:
-    return GuardTiming(
-        max_age_s=options.max_age_s,
-        deadline_s=options.deadline_s,
-        hold_s=options.hold_s,
-        ramp_s=options.ramp_s,
-    )
 
 
 def main() -> int:
