@@ -1,7 +1,8 @@
 """Memories that attend, and the supervision of their attention by memory dependency pairs.
 
-A pair (p, q) says that what to do at moment q depends on what was seen at moment p. Yadav et al., "Learning to
-attend from demonstrations" (AttentionTuner), 2024: one head is asked to look from q at p, the others stay free.
+Yue, Liu and Stone, "Learning Memory Mechanisms for Decision Making through Demonstrations" (AttentionTuner), 2024: a
+pair (p, q) says that what to do at moment q depends on what was seen at moment p, so one head is asked to look from q
+at p; the others stay free.
 """
 
 from abc import abstractmethod

@@ -1,6 +1,6 @@
 """The gated delta rule: a matrix that is told pairs, forgets at a rate of its own, and rewrites what a key held.
 
-Yang et al., "Gated Delta Networks: Improving Mamba2 with Delta Rule", 2024, Equation (10):
+Yang et al., "Gated Delta Networks: Improving Mamba2 with Delta Rule", 2024, written with the matrix transposed:
 
     S_t = alpha_t (I - beta_t k_t k_t^T) S_{t-1} + beta_t k_t v_t^T
 

@@ -36,7 +36,7 @@ class FFMSettings:
 
 
 class FFM(PolicyMemory):
-    """Holds m traces in c contexts, complex: S_t = gamma^dt S_{t-1} + x_t, Equation (8) of the paper.
+    """Holds m traces in c contexts, complex: S_t = gamma^dt S_{t-1} + x_t.
 
     gamma = exp(-a + i b), one a for each trace and one b for each context; dt in seconds. A stamp that goes
     backwards counts as no time passing.

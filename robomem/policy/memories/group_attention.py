@@ -1,7 +1,7 @@
 """Hierarchical attention: which groups of moments matter, then what within them.
 
 Lampinen et al., "Towards mental time travel: a hierarchical memory for reinforcement learning agents", 2021, whose
-groups are chunks of time; Cho et al., "Spatially-Aware Transformers for Embodied Agents", 2024, whose are places.
+groups are chunks of time; Cho et al., "Spatially-Aware Transformer for Embodied Agents", 2024, whose are places.
 """
 
 import math

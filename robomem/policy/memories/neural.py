@@ -1,6 +1,6 @@
 """A neural network as memory, trained at test time on what surprises it.
 
-Behrouz et al., "Titans: Learning to Memorize at Test Time", 2025, Equations (8) to (15): a network M of two layers
+Behrouz et al., "Titans: Learning to Memorize at Test Time", 2025: a network M of two layers
 learns l = |M(k) - v|^2 / 2 as the robot lives, with momentum and with a decay that forgets,
 
     P_t = eta_t P_{t-1} - theta_t grad l,    W_t = (1 - alpha_t) W_{t-1} + P_t.

@@ -1,6 +1,6 @@
 """Place-wise memory: a queue of moments for each place, read by place first and then within the place.
 
-Cho et al., "Spatially-Aware Transformers for Embodied Agents", 2024. A new place takes the queue of the place that
+Cho et al., "Spatially-Aware Transformer for Embodied Agents", 2024. A new place takes the queue of the place that
 was unvisited longest.
 """
 

@@ -99,7 +99,7 @@ class Tour:
 
     def visible(self, reads: Tensor) -> Tensor:
         """Say which moments are held at `reads` (B, R), their own among them: (B, R, N + T)."""
-        held = self.gone.shape[1] - self._moments
+        held = self.entries[0].numel()
         born = torch.arange(self.gone.shape[1], device=reads.device) - held
         return (born <= reads[..., None]) & (reads[..., None] < self.gone[:, None])
 
@@ -107,10 +107,6 @@ class Tour:
     def order(self) -> Tensor:
         """The N + T by place, and by time within a place, (B, N + T)."""
         return self.place.argsort(dim=1, stable=True)
-
-    @property
-    def _moments(self) -> int:
-        return self.place.shape[1] - self.entries[0].numel()
 
 
 def tour(places: Places, cells: Tensor, *, queue: int) -> Tour:

@@ -1,6 +1,6 @@
 """A bank of tokens: cross-attention over it, a gate, and the most similar neighbours merged when it is full.
 
-Shi et al., "MemoryVLA: Perceptual-Cognitive Memory in Vision-Language-Action Models", 2025. There tokens are held
+Shi et al., "MemoryVLA: Perceptual-Cognitive Memory in Vision-Language-Action Models for Robotic Manipulation", 2025. There tokens are held
 apart from the gradient, since a large model made them; here the encoder is trained by what it has to remember, so
 the gradient flows into the bank (which neighbours are merged is decided without it).
 """
