@@ -169,8 +169,8 @@ class RuntimePolicy:
             actions = self._acted(moment)[:, 0]
             self._remember(moment)
             return actions
-        plans = self._plans or [self._plan() for _ in moment.stamps_s]
-        robots = list(zip(plans, moment.stamps_s.tolist(), strict=True))
+        plans = self._plans or [self._plan() for _ in moment.seen.stamps_s]
+        robots = list(zip(plans, moment.seen.stamps_s.tolist(), strict=True))
         if any(plan.is_due(stamp_s) for plan, stamp_s in robots):
             chunks = self._acted(moment)
             for (plan, stamp_s), chunk in zip(robots, chunks, strict=True):
@@ -227,10 +227,10 @@ class RuntimePolicy:
         }
         found = self._run("memory", told)
         after = {name: found[STATE_OUT + name] for name in state}
-        return _Moment(shown, shown.stamps_s, features, found["remembered"], after)
+        return _Moment(shown, features, found["remembered"], after)
 
     def _remember(self, moment: "_Moment") -> None:
-        self._state, self._stamps_s = moment.state, moment.stamps_s
+        self._state, self._stamps_s = moment.state, moment.seen.stamps_s
         self._steps += 1
 
     def _prefix(self, previous: NDArray[np.floating] | None, delay: int, batch: int) -> "_Prefix":
@@ -326,7 +326,6 @@ class _Moment:
     """What was seen and remembered at a moment, and the state of the memory after it."""
 
     seen: Seen
-    stamps_s: NDArray[np.float32]
     features: NDArray[np.float32]
     remembered: NDArray[np.float32]
     state: Arrays
