@@ -201,7 +201,7 @@ def test_the_encoder_sees_the_position_where_it_may(sees_position):
     moments = batch_of([Demonstrations(settings())[0]]).moments
     elsewhere = moments._replace(positions=moments.positions + 1.0)
 
-    here, there = (agent._encoded(each).features for each in (moments, elsewhere))
+    here, there = (agent.encoded(each).features for each in (moments, elsewhere))
 
     assert torch.equal(here, there) != sees_position
 
