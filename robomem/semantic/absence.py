@@ -18,9 +18,8 @@ UNDETECTED = 0.5
 NO_EVIDENCE = 0.0
 # Points of a box to look at, as fractions of its size: an open thing (a table) is empty at its centre.
 BOX_FRACTION = 0.35
-RAY_FRACTION = (
-    0.45  # within it a ray is of the box: the pixel nearest to an outer sample may look past it
-)
+# A ray this near to the middle is of the box: the pixel nearest to an outer sample may look somewhat past it.
+RAY_FRACTION = 0.45
 BOX_SAMPLES = np.array(list(itertools.product((-BOX_FRACTION, 0.0, BOX_FRACTION), repeat=3)))
 MIN_THROUGH_FRACTION = 0.75
 # Less is enough where hardly a ray ends in the box: the rest ends on what the thing stood on.
