@@ -1,6 +1,7 @@
 """The commands of exported policies and data sets, as they are typed."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from robomem.cli import train
 from robomem.cli.entry import main
+from robomem.cli.parser import parse_arguments
 from robomem.policy.export.folder import export_policy
 from robomem.policy.export.success import holds_up, score
 from robomem.policy.runtime.client import PolicyClient
@@ -22,6 +25,26 @@ from robomem.policy.training.settings import TrainingSettings
 from robomem.policy.training.tasks import make_task, shape_of
 
 TASK, SETTINGS = "robomem/ChainOfColours-v0", {"length": 1, "delay_steps": 1}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"task_settings": SETTINGS, "mixture": ({"length": 2}, {"length": 3, "delay_steps": 2})},
+        {"memory": "gru", "seed": 7, "steps": 10, "minutes": 0.5, "attention_weight": 1.0},
+        {"policy": "diffusion", "policy_settings": {"horizon": 8, "schedule": "flow"}},
+        {"sees_position": False, "learning_rate": 2e-5, "noise": 0.1, "batch": 4},
+    ],
+    ids=["usual", "a mixture", "options", "diffusion", "others"],
+)
+def test_a_command_that_is_told_trains_the_same(given):
+    settings = TrainingSettings(task=TASK, **given)
+
+    command = train.command_of(settings)
+
+    typed = parse_arguments(shlex.split(command)[1:])
+    assert train._settings(typed) == settings
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robomem.cli.output import print_facts, print_json
+from robomem.cli.train import command_of
 from robomem.errors import MissingExtraError, PolicyFolderError
 
 if TYPE_CHECKING:
@@ -49,21 +50,11 @@ def _policy(path: Path, *, licence: str) -> tuple["Policy", "Told"]:
 def _told(settings: "TrainingSettings", licence: str) -> "Told":
     from robomem.policy.export.card import Told
 
-    def words(given: object) -> str:
-        return ",".join(f"{name}={value}" for name, value in dict(given).items())  # type: ignore[call-overload]
-
-    task = words(settings.task_settings)
-    command = f"robomem train {settings.task} --policy {settings.policy} --memory {settings.memory}"
-    for option, given in (
-        ("--set", settings.task_settings),
-        ("--memory-set", settings.memory_settings),
-        ("--policy-set", settings.policy_settings),
-    ):
-        command += f" {option} {words(given)}" if given else ""
+    task = ", ".join(f"{name} {value}" for name, value in settings.task_settings.items())
     return Told(
         data=f"demonstrations of the expert of {settings.task}" + (f" ({task})" if task else ""),
         seed=str(settings.seed),
-        command=f"{command} --seed {settings.seed} --steps {settings.steps}",
+        command=command_of(settings),
         licence=licence,
     )
 

@@ -20,6 +20,19 @@ if TYPE_CHECKING:
     from robomem.policy.training.settings import Setting, TrainingSettings
     from robomem.policy.training.sharing import Share
 
+OPTIONS = {  # of the settings that have one of their own; the others are typed after --learn
+    "task_settings": "--set",
+    "mixture": "--mix",
+    "policy": "--policy",
+    "policy_settings": "--policy-set",
+    "memory_settings": "--memory-set",
+    "seed": "--seed",
+    "steps": "--steps",
+    "minutes": "--minutes",
+    "batch": "--batch",
+    "attention_weight": "--supervise-attention",
+}
+
 
 def run(args: Namespace) -> int:
     """Train, score at the settings it learned with and at those of --test, tell."""
@@ -33,6 +46,8 @@ def run(args: Namespace) -> int:
     with shared(args.device) as share:
         trained = _trained(args, settings, share)
         if share.is_first:
+            if not args.quiet:
+                print(f"robomem: scoring it in {args.episodes} new episodes", file=sys.stderr)
             _tell(args, trained, _scores(args, trained))
     return 0
 
@@ -55,6 +70,26 @@ def _settings(args: Namespace) -> "TrainingSettings":
         "attention_weight": args.supervise_attention,
     }
     return settings_from({**given, **_joined(args.learn)})
+
+
+def command_of(settings: "TrainingSettings") -> str:
+    """Return the command that trains with these settings; into which folder it does not know."""
+    usual = asdict(type(settings)(task=settings.task, memory=settings.memory))
+    told = {name: value for name, value in asdict(settings).items() if value != usual[name]}
+    words = ["robomem train", settings.task, f"--memory {settings.memory}"]
+    for name, option in OPTIONS.items():
+        if name in told:
+            given = told.pop(name)
+            for each in given if isinstance(given, tuple) else (given,):
+                words.append(f"{option} {_typed(each) if isinstance(each, dict) else each}")
+    return " ".join([*words, *([f"--learn {_typed(told)}"] if told else []), "-o DIR"])
+
+
+def _typed(settings: Mapping[str, "Setting"]) -> str:
+    return ",".join(
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in settings.items()
+    )
 
 
 def _trained(args: Namespace, settings: "TrainingSettings", share: "Share") -> "Imitation":
