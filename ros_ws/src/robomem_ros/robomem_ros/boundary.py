@@ -39,3 +39,16 @@ def transition(step: Callable[..., None]) -> Callable[..., Any]:
         return TransitionCallbackReturn.SUCCESS
 
     return guarded
+
+
+def autostart(node: Any, name: str) -> None:
+    """Configure and activate a lifecycle node, unless its parameters leave that to others.
+
+    Raises:
+        RobomemError: A transition failed; the node has logged why.
+    """
+    if not node.get_parameter("autostart").value:
+        return
+    for step in (node.trigger_configure, node.trigger_activate):
+        if step() != TransitionCallbackReturn.SUCCESS:
+            raise RobomemError(f"{name} did not start: its log says why")

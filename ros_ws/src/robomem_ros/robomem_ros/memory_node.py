@@ -6,14 +6,13 @@ python -m robomem_ros.memory_node --ros-args -p path:=house.rmem -p spatial.voxe
 import sys
 from contextlib import ExitStack
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState
 
 from robomem.config import Config
-from robomem.errors import RobomemError
 from robomem.memory import Memory
 from robomem.warm import warm_up
 from robomem_ros import params, process
-from robomem_ros.boundary import transition
+from robomem_ros.boundary import autostart, transition
 from robomem_ros.corrected_path import CorrectedPath
 from robomem_ros.listener import Listener
 from robomem_ros.options import MemoryNodeOptions
@@ -32,11 +31,7 @@ class MemoryNode(LifecycleNode):
 
     def start(self) -> None:
         """Configure and activate, if the parameters say so; raises RobomemError."""
-        if not self.get_parameter("autostart").value:
-            return
-        for step in (self.trigger_configure, self.trigger_activate):
-            if step() != TransitionCallbackReturn.SUCCESS:
-                raise RobomemError("the memory node did not start: its log says why")
+        autostart(self, "the memory node")
 
     def stop(self) -> None:
         """Take in what still waits, and close the memory."""

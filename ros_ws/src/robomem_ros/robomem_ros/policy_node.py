@@ -13,18 +13,17 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
-from robomem.errors import RobomemError
 from robomem.policy.runtime.controller import Controller
 from robomem.policy.runtime.policy import RuntimePolicy
 from robomem.policy.runtime.safety import ActionGuard
 from robomem.policy.runtime.senses import POSITION, STATE
 from robomem_ros import convert, params, process, topics
-from robomem_ros.boundary import transition
+from robomem_ros.boundary import autostart, transition
 from robomem_ros.messages import make
 from robomem_ros.options import PolicyNodeOptions
 
@@ -43,11 +42,7 @@ class PolicyNode(LifecycleNode):
 
     def start(self) -> None:
         """Configure and activate, if the parameters say so; raises RobomemError."""
-        if not self.get_parameter("autostart").value:
-            return
-        for step in (self.trigger_configure, self.trigger_activate):
-            if step() != TransitionCallbackReturn.SUCCESS:
-                raise RobomemError("the policy node did not start: its log says why")
+        autostart(self, "the policy node")
 
     def stop(self) -> None:
         """Stop listening, and come to rest."""
