@@ -22,7 +22,7 @@ class WindowBlock(AttentionBlock):
     def look_everywhere(
         self, rows: Tensor, stamps_s: Tensor, entries: Entries, held: Tensor
     ) -> Tensor:
-        """Let every row of a sequence look at its window, in blocks of W rows that look at 2 W entries.
+        """Let every row of a sequence look at its window, in blocks of at most W rows and as long as each other.
 
         Args:
             rows: (B, T, C).
@@ -33,13 +33,15 @@ class WindowBlock(AttentionBlock):
         Returns:
             (B, T, C).
         """
-        moments, blocks = rows.shape[1], -(-rows.shape[1] // self.window)
-        late = blocks * self.window - moments
+        moments = rows.shape[1]
+        blocks = -(-moments // self.window)
+        size = -(-moments // blocks)
+        late = blocks * size - moments
         looked = self.look(
-            parted(functional.pad(rows, (0, 0, 0, late)), 1, blocks, self.window),
-            parted(functional.pad(stamps_s, (0, late)), 1, blocks, self.window),
-            Entries(*(_unfold(part, self.window, late) for part in entries)),
-            visible_in_blocks(held, window=self.window, blocks=blocks),
+            parted(functional.pad(rows, (0, 0, 0, late)), 1, blocks, size),
+            parted(functional.pad(stamps_s, (0, late)), 1, blocks, size),
+            Entries(*(_unfold(part, self.window + size, size, late) for part in entries)),
+            visible_in_blocks(held, window=self.window, blocks=blocks, size=size),
         )
         return looked.rows.flatten(1, 2)[:, :moments]
 
@@ -62,16 +64,16 @@ def visible_at(reads: Tensor, held: Tensor, *, window: int, entries: int) -> Ten
     return (index <= newest) & (index > newest - window) & lived
 
 
-def visible_in_blocks(held: Tensor, *, window: int, blocks: int) -> Tensor:
-    """Say which of its 2 W entries each row of a block sees: (B, blocks, W, 2 W)."""
-    row = torch.arange(window, device=held.device)[:, None]
-    index = torch.arange(2 * window, device=held.device)
+def visible_in_blocks(held: Tensor, *, window: int, blocks: int, size: int) -> Tensor:
+    """Say which of its W + L entries each row of a block of L sees: (B, blocks, L, W + L)."""
+    row = torch.arange(size, device=held.device)[:, None]
+    index = torch.arange(window + size, device=held.device)
     band = (index > row) & (index <= row + window)
-    first = torch.arange(blocks, device=held.device) * window
+    first = torch.arange(blocks, device=held.device) * size
     lived = first[:, None] + index >= window - held[:, None, None]
     return band & lived[:, :, None]
 
 
-def _unfold(rows: Tensor, window: int, late: int) -> Tensor:
-    """Cut (B, W + T, C) into blocks that overlap by half: (B, blocks, 2 W, C)."""
-    return functional.pad(rows, (0, 0, 0, late)).unfold(1, 2 * window, window).transpose(-1, -2)
+def _unfold(rows: Tensor, length: int, step: int, late: int) -> Tensor:
+    """Cut (B, N, C) into blocks that begin `step` apart, the end filled up by `late`: (B, blocks, length, C)."""
+    return functional.pad(rows, (0, 0, 0, late)).unfold(1, length, step).transpose(-1, -2)
