@@ -41,8 +41,8 @@ def cut(moments, first, last):
     return Moments(*(part[:, first:last] for part in moments))
 
 
-def walk(memory, moments):
-    state, outputs = memory.init_state(len(moments.stamps_s)), []
+def walk(memory, moments, state=None):
+    state, outputs = state or memory.init_state(len(moments.stamps_s)), []
     for t in range(moments.stamps_s.shape[1]):
         output, state = memory.step(Moments(*(part[:, t] for part in moments)), state)
         outputs.append(output)

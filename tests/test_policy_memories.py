@@ -62,6 +62,18 @@ def test_the_state_after_running_goes_on_as_the_state_after_stepping(name):
 
 @every_memory
 @torch.no_grad()
+def test_stepping_goes_on_from_where_running_ended(name):
+    memory, moments = tiny(name), lived(2, 41)
+
+    whole, _ = memory(moments)
+    _, state = memory(cut(moments, 0, 23))
+    stepped, _ = walk(memory, cut(moments, 23, 41), state)
+
+    torch.testing.assert_close(stepped, whole[:, 23:], atol=1e-5, rtol=1e-4)
+
+
+@every_memory
+@torch.no_grad()
 def test_sequences_of_different_length_go_on_in_one_batch(name):
     memory, moments = tiny(name), lived(2, 40)
     _, early = memory(cut(Moments(*(part[:1] for part in moments)), 0, 11))

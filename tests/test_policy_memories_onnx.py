@@ -27,9 +27,8 @@ class Step(torch.nn.Module):
         self.memory, self.names = memory, list(memory.init_state(1))
 
     def forward(self, features, stamps_s, positions, *held):
-        output, after = self.memory.step(
-            Moments(features, stamps_s, positions), dict(zip(self.names, held, strict=True))
-        )
+        state = {name: value.clone() for name, value in zip(self.names, held, strict=True)}
+        output, after = self.memory.step(Moments(features, stamps_s, positions), state)
         return output, *(after[name] for name in self.names)
 
 

@@ -67,17 +67,15 @@ class Remembering(Part):
     def compute(self, inputs: Named) -> dict[str, Tensor]:
         """Return what is remembered, and the state after the moment."""
         moment = Moments(inputs["features"], inputs["stamps_s"], inputs["positions"])
+        # A step may write into its state, and a tensor that goes in and comes out as it was would be one name for two
+        # things.
         state = {
-            name.removeprefix(STATE_IN): value
+            name.removeprefix(STATE_IN): value.clone()
             for name, value in inputs.items()
             if name.startswith(STATE_IN)
         }
         remembered, after = self.memory.step(moment, state)
-        # A tensor that goes in and comes out as it was would be one name for two things.
-        return {
-            "remembered": remembered,
-            **{STATE_OUT + name: after[name].clone() for name in state},
-        }
+        return {"remembered": remembered, **{STATE_OUT + name: after[name] for name in state}}
 
 
 class Preparing(Part):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robomem.policy.memories.attention import Entries, Heads
-from robomem.policy.memories.layers import HIDDEN, feed_forward, parted
+from robomem.policy.memories.layers import HIDDEN, at_rows, feed_forward, parted
 
 MOST_LOGIT = 30.0
 """Logits within a group bend towards it: their exponentials then sum without overflow in whatever order."""
@@ -62,6 +62,27 @@ class NamedGroups:
         return members if numbers.dim() == 3 else members[:, None]
 
 
+class Chunks(NamedTuple):
+    """G groups of S moments, the ones of a group side by side, with what their values are like on average.
+
+    Attributes:
+        past: (B, G S, C).
+        means: (B, G, C) of the values of each group.
+        is_full: (B, G) whether a group may be read.
+    """
+
+    past: Entries
+    means: Tensor
+    is_full: Tensor
+
+    def entries(self, chosen: Tensor) -> Entries:
+        """Return the moments of the chosen groups (B, K): (B, K S, C)."""
+        groups = self.means.shape[1]
+        return Entries(
+            *(at_rows(parted(part, 1, groups, -1), chosen).flatten(1, 2) for part in self.past)
+        )
+
+
 class Recollection(NamedTuple):
     """What was made of rows, (B, R, C), and where they looked, (B, H, R, N)."""
 
@@ -102,13 +123,36 @@ class GroupReader(nn.Module):
             share = groups.spread(self._choose(hop.group_query(asked), past.values, seen, groups))
             queries = self.attention.turn(hop.query(asked), stamps_s)
             weights = self._within(queries, past.keys, seen, groups) * share[:, None]
-            rows = rows + hop.out(self.attention.blend(weights, past.values))
-            rows = rows + hop.think(rows)
+            rows = hop.answer(rows, self.attention.blend(weights, past.values))
         return Recollection(rows, weights)
+
+    def read_chunks(self, rows: Tensor, stamps_s: Tensor, chunks: Chunks) -> Tensor:
+        """Read as `forward` does where each robot asks once, and touch only the groups that are read.
+
+        Args:
+            rows: (B, 1, C) what is asked.
+            stamps_s: (B, 1) when.
+            chunks: that are held.
+
+        Returns:
+            (B, 1, C).
+        """
+        groups = EqualGroups(chunks.past.keys.shape[1] // chunks.means.shape[1])
+        for hop in cast("list[_Hop]", self.hops):
+            asked = hop.norm(rows)
+            fits = _fits(hop.group_query(asked), chunks.means)[:, 0]
+            best = fits.masked_fill(~chunks.is_full, HIDDEN).topk(min(self.top_k, fits.shape[-1]))
+            seen = chunks.is_full.gather(1, best.indices)[:, None].to(rows.dtype)
+            share = groups.spread(best.values.softmax(dim=-1)[:, None] * seen)
+            past = chunks.entries(best.indices)
+            queries = self.attention.turn(hop.query(asked), stamps_s)
+            weights = self._within(queries, past.keys, groups.spread(seen), groups)
+            rows = hop.answer(rows, self.attention.blend(weights * share[:, None], past.values))
+        return rows
 
     def _choose(self, queries: Tensor, values: Tensor, seen: Tensor, groups: Groups) -> Tensor:
         """Return the weights of the k groups whose means fit best, and zeros elsewhere: (B, R, G)."""
-        fits = queries @ values.transpose(-1, -2) / math.sqrt(queries.shape[-1])
+        fits = _fits(queries, values)
         members = groups.sums(seen)
         logits = groups.sums(fits * seen) / members.clamp(min=1.0)
         logits = logits.masked_fill(members == 0.0, HIDDEN)
@@ -134,3 +178,14 @@ class _Hop(nn.Module):
         self.query = nn.Linear(size, size)
         self.out = nn.Linear(size, size)
         self.think = feed_forward(size)
+
+    def answer(self, rows: Tensor, found: Tensor) -> Tensor:
+        """Return what is made of rows (B, R, C) and of what was found for them."""
+        rows = rows + self.out(found)
+        thought: Tensor = rows + self.think(rows)
+        return thought
+
+
+def _fits(queries: Tensor, values: Tensor) -> Tensor:
+    """Return how well values (B, N, C) fit queries (B, R, C): (B, R, N)."""
+    return queries @ values.transpose(-1, -2) / math.sqrt(queries.shape[-1])

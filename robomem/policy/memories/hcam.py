@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from robomem.policy.memories.attention import Entries
 from robomem.policy.memories.attentive import Attended, AttentiveMemory
-from robomem.policy.memories.group_attention import EqualGroups, GroupReader
-from robomem.policy.memories.layers import at_reads, counts, output_head, zeros
+from robomem.policy.memories.group_attention import Chunks, EqualGroups, GroupReader
+from robomem.policy.memories.layers import at_reads, at_rows, counts, output_head, parted, zeros
 from robomem.policy.memories.memory import Moments, State
 from robomem.policy.memories.window import WindowBlock, visible_now
 
@@ -64,6 +64,7 @@ class HCAM(AttentiveMemory):
         return {
             "keys": zeros(self, *ring),
             "values": zeros(self, *ring),
+            "means": zeros(self, batch_size, self.settings.chunks + 1, size),
             "near_keys": zeros(self, batch_size, chunk, size),
             "near_values": zeros(self, batch_size, chunk, size),
             "written": counts(self, batch_size),
@@ -76,16 +77,9 @@ class HCAM(AttentiveMemory):
         near = near.then(self.near.entries(rows, stamps_s))
         visible = visible_now(state["written"] + 1, window=self.settings.chunk)
         rows = self.near.look(rows, stamps_s, near, visible).rows
-        slots = torch.arange(self._ring, device=rows.device)
-        here = slots == (state["written"] % self._ring)[:, None]
-        entry = self.reader.entries(rows, stamps_s)
-        held = Entries(state["keys"], state["values"])
-        ring = Entries(
-            *(torch.where(here[..., None], *part) for part in zip(entry, held, strict=True))
-        )
-        full = self._full(state["written"])
-        rows = self.reader(rows, stamps_s, ring, full, EqualGroups(self.settings.chunk)).rows
-        return self.head(rows[:, 0]), _state(ring, near, state["written"] + 1)
+        chunks = self._written(self.reader.entries(rows, stamps_s), state)
+        rows = self.reader.read_chunks(rows, stamps_s, chunks)
+        return self.head(rows[:, 0]), _state(chunks, near, state["written"] + 1)
 
     def attend(self, moments: Moments, state: State | None = None, *, reads: Tensor) -> Attended:
         """Look at the windows everywhere, read the full chunks at `reads`; the weights are the last reading's."""
@@ -107,7 +101,8 @@ class HCAM(AttentiveMemory):
         visible = timeline.visible(reads, chunks=self.settings.chunks)
         recollection = self.reader(*asked, laid, visible, EqualGroups(self.settings.chunk))
         ring = Entries(*(timeline.fold(part, self._ring) for part in laid))
-        after = _state(ring, near.newest(self.settings.chunk), timeline.end)
+        chunks = Chunks(ring, self._by_chunk(ring.values).mean(dim=2), self._full(timeline.end))
+        after = _state(chunks, near.newest(self.settings.chunk), timeline.end)
         weights = timeline.at_moments(recollection.weights)
         return Attended(self.head(recollection.rows), after, weights)
 
@@ -116,12 +111,32 @@ class HCAM(AttentiveMemory):
         """Moments that the ring has slots for."""
         return (self.settings.chunks + 1) * self.settings.chunk
 
+    def _written(self, entry: Entries, state: State) -> Chunks:
+        """Write the entry (B, 1, C) of the present moment into its slot, and say what its chunk is like now.
+
+        In place, since a ring of a thousand moments is dear to copy at every one of them.
+        """
+        robots = torch.arange(len(state["written"]), device=state["written"].device)
+        slot = state["written"] % self._ring
+        ring = Entries(state["keys"], state["values"])
+        for part, new in zip(ring, entry, strict=True):
+            part[robots, slot] = new[:, 0]
+        chunk = (slot // self.settings.chunk)[:, None]
+        mean = at_rows(self._by_chunk(ring.values), chunk).mean(dim=2)
+        here = torch.arange(self.settings.chunks + 1, device=chunk.device) == chunk
+        means = torch.where(here[..., None], mean, state["means"])
+        return Chunks(ring, means, self._full(state["written"]))
+
+    def _by_chunk(self, ring: Tensor) -> Tensor:
+        """Part a ring (B, N, C) into its chunks, (B, M + 1, S, C)."""
+        return parted(ring, 1, self.settings.chunks + 1, self.settings.chunk)
+
     def _full(self, written: Tensor) -> Tensor:
-        """Say which slots are of full chunks while moment number `written` (B,) is lived: (B, 1, N)."""
+        """Say which chunks are full while moment number `written` (B,) is lived: (B, M + 1)."""
         current = (written // self.settings.chunk)[:, None]
-        slots = torch.arange(self._ring, device=written.device)
-        age = (current - slots // self.settings.chunk) % (self.settings.chunks + 1)
-        return ((age > 0) & (age <= current))[:, None]
+        chunks = torch.arange(self.settings.chunks + 1, device=written.device)
+        age = (current - chunks) % (self.settings.chunks + 1)
+        return (age > 0) & (age <= current)
 
 
 class _Timeline:
@@ -176,6 +191,6 @@ def _near(state: State) -> Entries:
     return Entries(state["near_keys"], state["near_values"])
 
 
-def _state(ring: Entries, near: Entries, written: Tensor) -> State:
-    held = {"keys": ring.keys, "values": ring.values}
+def _state(chunks: Chunks, near: Entries, written: Tensor) -> State:
+    held = {"keys": chunks.past.keys, "values": chunks.past.values, "means": chunks.means}
     return {**held, "near_keys": near.keys, "near_values": near.values, "written": written}

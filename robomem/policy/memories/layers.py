@@ -1,5 +1,6 @@
 """Parts that several memories are made of: zeros of a module's kind, rows at the reads, feed-forward, outputs."""
 
+import torch
 from torch import Tensor, nn
 
 HIDDEN = -1e9
@@ -22,6 +23,13 @@ def at_reads(rows: Tensor, reads: Tensor | None) -> Tensor:
         return rows
     index = reads.reshape(*reads.shape, *[1] * (rows.dim() - 2))
     return rows.gather(1, index.expand(*reads.shape, *rows.shape[2:]))
+
+
+def at_rows(rows: Tensor, chosen: Tensor) -> Tensor:
+    """Pick the rows (B, N, ...) that each robot has chosen, (B, K): (B, K, ...)."""
+    first = torch.arange(len(rows), device=rows.device)[:, None] * rows.shape[1]
+    picked = rows.flatten(0, 1).index_select(0, (first + chosen).flatten())
+    return picked.reshape(*chosen.shape, *rows.shape[2:])
 
 
 def parted(rows: Tensor, dim: int, *sizes: int) -> Tensor:

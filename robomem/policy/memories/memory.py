@@ -45,7 +45,10 @@ class PolicyMemory(nn.Module, ABC):
 
     @abstractmethod
     def step(self, moment: Moments, state: State) -> tuple[Tensor, State]:
-        """Take one moment (B, ...) in; return what is remembered at it, (B, output_size), and the state after it."""
+        """Take one moment (B, ...) in; return what is remembered at it, (B, output_size), and the state after it.
+
+        The state that is given may be written into: who wants to go on from it twice clones it before.
+        """
 
     @abstractmethod
     def forward(
