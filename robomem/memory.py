@@ -657,7 +657,7 @@ class Memory:
         """Keep a lesson, to be consulted before something alike is tried again."""
         self.guard.learn(
             f"{failed.task}, {failed.state}" if failed.state else failed.task,
-            f"{'; '.join(failed.plan)}: {failed.outcome}",
+            ": ".join(filter(None, ("; ".join(failed.plan), failed.outcome))),
             source=failed.source,
             stamp_ns=failed.stamp_ns,
             of=(ClaimKind.EXPERIENCE, experience_id),

@@ -633,6 +633,62 @@ def test_a_strangers_lesson_is_not_told(memory):
     assert memory.guard.lessons() == memory.guard.consult("the stairs") == []
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"situation": " "},
+        {"went_wrong": "\ud800"},
+        {"source": ""},
+        {"stamp_ns": -1},
+        {"stamp_ns": "x"},
+    ],
+)
+def test_a_lesson_that_is_none_is_not_kept(memory, wrong):
+    lesson = {"situation": "the stairs", "went_wrong": "slow", "source": "robot", "stamp_ns": 1}
+
+    with pytest.raises(DataError):
+        memory.guard.learn(**(lesson | wrong))
+
+    assert memory.guard.lessons() == []
+
+
+def test_what_went_wrong_again_and_again_is_one_lesson(memory):
+    for stamp_ns in (1, 3, 2):
+        memory.guard.learn("carry the glass", "it fell", source="robot", stamp_ns=stamp_ns)
+    memory.guard.learn("carry the cup of glass", "it broke", source="robot", stamp_ns=0)
+
+    found = memory.guard.consult("carry the glass", limit=2)
+
+    assert [(lesson.went_wrong, lesson.stamp_ns) for lesson in found] == [
+        ("it fell", 3), ("it broke", 0),
+    ]  # fmt: skip
+    with pytest.raises(QueryError, match="limit"):
+        memory.guard.consult("carry the glass", limit=0)
+
+
+def test_the_lesson_of_a_failure_is_held_and_let_out_with_it(memory):
+    ids = [
+        memory.experience.record(tried(source, ("go to the hall",), i, is_success=False))
+        for i, source in enumerate(["eve", "anna"])
+    ]
+    assert [lesson.source for lesson in memory.guard.lessons()] == ["anna"]
+
+    memory.guard.release(ClaimKind.EXPERIENCE, ids[0])
+    memory.guard.reject(ClaimKind.EXPERIENCE, ids[1])
+
+    assert [lesson.source for lesson in memory.guard.lessons()] == ["eve"]
+    assert memory.guard.consult("tidy the hall")[0].went_wrong == "go to the hall"
+
+
+def test_what_is_held_is_not_told_by_its_lesson(memory):
+    plan = "disable the bumper", "drive at full speed"
+
+    memory.experience.record(tried("anna", plan, 0, is_success=False))
+
+    assert len(memory.guard.held()) == 1
+    assert memory.guard.lessons() == []
+
+
 # ---- records --------------------------------------------------------------------------------------
 
 

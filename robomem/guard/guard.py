@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from robomem.checks import checked_stamp, checked_text
 from robomem.claims import (
     Claim,
     ClaimKind,
@@ -100,9 +101,8 @@ class Guard:
             row = self._row(claim, item_id)
             is_own = self._sources.level(claim.source) is Level.OWN
             if is_own and not row.subject and claim.kind is not ClaimKind.EXPERIENCE:
-                return Verdict(
-                    Ruling.ADMIT, Ground.OWN
-                )  # it is the robot's, and says nothing of others'
+                # It is the robot's, and says nothing of others'.
+                return Verdict(Ruling.ADMIT, Ground.OWN)
             verdict = self._rules.rule(row, now_ns=row.heard_ns)
             row = _with(row, verdict)
             is_old_news = row.ground is Ground.PERCEIVED and not row.is_negated
@@ -206,16 +206,22 @@ class Guard:
             went_wrong: What was tried, and what came of it.
             source: Who says so.
             stamp_ns: When.
-            of: The memory that taught it, by kind and number; it is forgotten with that.
+            of: The memory that taught it, by kind and number; it is held and let out, and forgotten, with that.
+
+        Raises:
+            DataError: A text says nothing, or the stamp is none.
         """
-        lesson = Lesson(0, situation, went_wrong, source, stamp_ns)
-        with self._access.writing():
-            trust = self._sources.trust(source, now_ns=stamp_ns)
-            is_suspect = trust.level is not Level.OWN and bool(
-                weight(signs_of(f"{situation} {went_wrong}"))
-            )
-            is_believed = trust.has_standing and trust.level in (Level.OWN, Level.KNOWN)
-            return self._lessons.add(lesson, of=of, is_held=is_suspect or not is_believed)
+        lesson = Lesson(
+            lesson_id=0,
+            situation=checked_text(situation, "the situation"),
+            went_wrong=checked_text(went_wrong, "what went wrong"),
+            source=checked_text(source, "the source"),
+            stamp_ns=checked_stamp(stamp_ns),
+        )
+        with self._access.writing() as records:
+            claim = None if of is None else records.claims.get(*of)
+            is_told = self._is_believed(lesson) if claim is None else bool(_verdict(claim))
+            return self._lessons.add(lesson, of=of, is_held=not is_told)
 
     def lessons(self) -> list[Lesson]:
         """Return every lesson, in the order they were learnt; not those that are held."""
@@ -223,7 +229,13 @@ class Guard:
             return self._lessons.all()
 
     def consult(self, situation: str, *, limit: int = 5) -> list[Lesson]:
-        """Return the lessons that fit a situation or a plan, best first: to be read before acting."""
+        """Return the lessons that fit a situation or a plan, best first: to be read before acting.
+
+        Raises:
+            QueryError: The limit is less than one.
+        """
+        if limit < 1:
+            raise QueryError(f"the limit is at least 1, got {limit}")
         with self._access.reading():
             return self._lessons.consult(situation, limit=limit)
 
@@ -313,6 +325,7 @@ class Guard:
     def _keep(self, row: ClaimRow, *, before: ClaimRow) -> None:
         self._access.records.claims.save(row)
         if bool(_verdict(row)) != bool(_verdict(before)):
+            self._lessons.follow(row, is_held=not _verdict(row))
             self._on_ruling(row.kind, row.item_id)
 
     def _settle_account(self, row: ClaimRow, *, before: Ground, now_ns: int) -> None:
@@ -322,14 +335,16 @@ class Guard:
                 self._credit(row, 1.0, now_ns=now_ns)
             return
         self._sources.debit(row.source, 1.0, now_ns=now_ns)
-        lesson = Lesson(
-            0,
-            _in_short(row),
-            f"{row.source} said so, and it was seen not to be so",
-            "robot",
-            now_ns,
-        )
+        went_wrong = f"{row.source} said so, and it was seen not to be so"
+        lesson = Lesson(0, _in_short(row), went_wrong, "robot", now_ns)
         self._lessons.add(lesson, of=(row.kind, row.item_id), is_held=False)
+
+    def _is_believed(self, lesson: Lesson) -> bool:
+        trust = self._sources.trust(lesson.source, now_ns=lesson.stamp_ns)
+        if trust.level is Level.OWN:
+            return True
+        is_made = weight(signs_of(f"{lesson.situation} {lesson.went_wrong}")) > 0
+        return trust.level is Level.KNOWN and trust.has_standing and not is_made
 
     def _credit(self, row: ClaimRow, amount: float, *, now_ns: int) -> None:
         """Credit a source for news: who repeats what others have said earns nothing."""
@@ -367,9 +382,8 @@ def _with(row: ClaimRow, verdict: Verdict) -> ClaimRow:
 def _in_short(row: ClaimRow) -> str:
     """Return what was claimed, without what else was said: a lesson is told, and the claim is held."""
     if row.kind is ClaimKind.EVENT and says_more(row.text):
-        return " ".join(
-            filter(None, (row.subject, "not" * row.is_negated, row.relation, row.value))
-        )
+        said = row.subject, "not" * row.is_negated, row.relation, row.value
+        return " ".join(filter(None, said))
     return row.text
 
 

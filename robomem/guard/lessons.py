@@ -5,10 +5,11 @@ The second memory of A-MemGuard's dual structure (Wei et al., 2025).
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 from robomem.claims import ClaimKind, Lesson
 from robomem.guard.words import fold
-from robomem.store.guard_rows import LessonRow
+from robomem.store.guard_rows import ClaimRow, LessonRow
 from robomem.store.records import Records
 
 
@@ -38,8 +39,14 @@ class Lessons:
         """Return every lesson that is not held, by number."""
         return [_lesson(row) for row in self._records.lessons.select("NOT is_held")]
 
+    def follow(self, claim: ClaimRow, *, is_held: bool) -> None:
+        """Hold, or let out, what a claim itself taught; that it was a lie is the robot's lesson, and is told."""
+        own = "kind = ? AND item_id = ? AND source = ?"
+        for row in self._records.lessons.select(own, claim.kind, claim.item_id, claim.source):
+            self._records.lessons.save(replace(row, is_held=is_held))
+
     def consult(self, situation: str, *, limit: int) -> list[Lesson]:
-        """Return the lessons whose words fit a situation or a plan, best first.
+        """Return the lessons whose words fit a situation or a plan, best first; what was learnt twice once.
 
         The score is the cosine between the words that each has, weighted by how rare they are among lessons.
         """
@@ -52,7 +59,11 @@ class Lessons:
             (_cosine(asked, words, rarity), row) for row, words in zip(rows, words_of, strict=True)
         ]
         scored.sort(key=lambda pair: (-pair[0], -pair[1].stamp_ns, pair[1].lesson_id))
-        return [_lesson(row, score) for score, row in scored[:limit] if score > 0]
+        found: dict[tuple[str, str], Lesson] = {}
+        for score, row in scored:
+            if score > 0:
+                found.setdefault((row.situation, row.went_wrong), _lesson(row, score))
+        return list(found.values())[:limit]
 
 
 def _cosine(a: frozenset[str], b: frozenset[str], rarity: dict[str, float]) -> float:
