@@ -32,12 +32,8 @@ from robomem.policy.datasets.layout import (
 )
 
 PLACES = ("episode_index", "length", "data/chunk_index", "data/file_index")
-BROKEN = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-)  # of damaged files; ArrowInvalid is a ValueError
+# What reading damaged files raises; ArrowInvalid is a ValueError.
+BROKEN = (OSError, ValueError, KeyError, TypeError)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,9 +201,7 @@ def _numpy(table: Any, key: str, feature: Feature) -> NDArray[Any]:
         return np.stack([_image(key, cell["bytes"].as_py(), feature) for cell in column])
     try:
         column = column.cast(kind)
-    except pa.ArrowInvalid as err:
-        raise FormatError(f"{key} is not {feature.dtype} {feature.shape}: {err}") from err
-    except pa.ArrowNotImplementedError as err:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as err:
         raise FormatError(f"{key} is not {feature.dtype} {feature.shape}: {err}") from err
     if feature.shape != (1,):
         column = column.flatten()

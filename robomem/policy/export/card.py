@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from robomem.policy.runtime.manifest import Manifest
 
 UNKNOWN = "not told"
@@ -68,6 +70,4 @@ def card(manifest: Manifest, told: Told, *, parameters: int) -> str:
 
 
 def _bytes(shape: tuple[int, ...], dtype: str) -> int:
-    import numpy as np
-
     return int(np.prod(shape)) * np.dtype(dtype).itemsize

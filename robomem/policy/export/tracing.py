@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -17,19 +18,19 @@ EXAMPLES = 2  # robots in the batch that is traced; with one, torch would take t
 Named = Mapping[str, Tensor]
 
 
-class Part(nn.Module):
+class Part(nn.Module, ABC):
     """A part of a policy that takes tensors by name and returns tensors by name."""
 
     batch_axes: Mapping[str, int] = {}
     """Where the batch is in what goes in, for what has it elsewhere than first."""
 
+    @abstractmethod
     def example(self) -> dict[str, Tensor]:
         """Return what may go in, with a batch of `EXAMPLES`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def compute(self, inputs: Named) -> dict[str, Tensor]:
         """Return what comes out."""
-        raise NotImplementedError
 
 
 def traced(part: Part) -> onnx.ModelProto:
@@ -83,9 +84,8 @@ def _cleaned(model: onnx.ModelProto) -> onnx.ModelProto:
         del node.metadata_props[:]
         node.doc_string = ""
     del model.graph.metadata_props[:]
-    del model.graph.value_info[
-        :
-    ]  # can be inferred, and would contradict what a quantiser transposes
+    # Can be inferred, and would contradict what a quantiser transposes.
+    del model.graph.value_info[:]
     for value in (*model.graph.input, *model.graph.output):
         del value.metadata_props[:]
     onnx.checker.check_model(model)

@@ -128,11 +128,7 @@ class PolicyClient:
                 self.pause(self.patience.pause_s * 2 ** (attempt - 1))
             try:
                 self._connection = self._connect()
-            except (
-                ConnectionClosed,
-                InvalidHandshake,
-                OSError,
-            ) as err:  # TimeoutError is an OSError
+            except (ConnectionClosed, InvalidHandshake, OSError) as err:  # TimeoutError is one
                 last = err
             else:
                 return self._connection
