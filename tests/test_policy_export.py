@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -301,6 +302,7 @@ def test_an_agent_acts_as_it_was_trained_and_int8_that_fails_is_not_kept(tmp_pat
 
     np.testing.assert_allclose(acted, wanted, atol=1e-5)
     assert np.ptp(wanted) > 0.05
+    assert len({each.stat().st_mode for each in (tmp_path / "agent").iterdir()}) == 1
     assert result.kept_int8 is False
     assert not list((tmp_path / "agent").glob("*int8*"))
     with pytest.raises(ConfigError, match="int8"):
@@ -347,6 +349,35 @@ def test_an_export_replaces_only_by_force_and_leaves_nothing_when_it_fails(polic
 
     assert sorted(exported.iterdir()) == before
     assert [each.name for each in exported.parent.iterdir()] == ["toy"]
+
+
+def test_force_replaces_no_folder_that_is_not_a_policy(policy, tmp_path):
+    (tmp_path / "thesis.txt").write_text("all of it")
+
+    for path in (tmp_path, tmp_path / "thesis.txt"):
+        with pytest.raises(ConfigError, match="not replaced"):
+            export_policy(policy, path, ExportOptions(force=True))
+
+    assert (tmp_path / "thesis.txt").read_text() == "all of it"
+
+
+class _Interrupted(Part):
+    """Is interrupted while it computes, within code that takes every exception for an error."""
+
+    def example(self):
+        return {"x": torch.zeros(2, 3)}
+
+    def compute(self, inputs):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as err:
+            raise RuntimeError("swallowed") from err
+        return {"y": inputs["x"] + 1}
+
+
+def test_an_export_that_is_interrupted_says_so_and_no_other_error():
+    with pytest.raises(KeyboardInterrupt):
+        traced(_Interrupted())
 
 
 def _tell(path, **changes):

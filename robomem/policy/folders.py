@@ -11,18 +11,18 @@ from robomem.errors import ConfigError
 
 
 @contextmanager
-def whole_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
+def whole_folder(path: Path, *, mark: str, force: bool = False) -> Iterator[Path]:
     """Return a folder to write to, which takes its name when all of it is written, and vanishes on an error.
 
     Args:
         path: The name. Beside it there must be room for a second folder.
-        force: Replace what has that name.
+        mark: A file by which folders of this kind are told from others.
+        force: Replace a folder of this kind, or an empty one, that has that name.
 
     Raises:
-        ConfigError: Something has that name, and `force` is not set.
+        ConfigError: Something has that name and is not to be replaced.
     """
-    if not force and path.exists():
-        raise ConfigError(f"{path} is there already: choose another name, or --force")
+    _check_free(path, mark, force=force)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
@@ -32,6 +32,15 @@ def whole_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
         _rename(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _check_free(path: Path, mark: str, *, force: bool) -> None:
+    if not path.exists():
+        return
+    if not force:
+        raise ConfigError(f"{path} is there already: choose another name, or --force")
+    if not path.is_dir() or not ((path / mark).is_file() or next(path.iterdir(), None) is None):
+        raise ConfigError(f"{path} holds no {mark}, so it is not replaced: choose another name")
 
 
 def _settle(draft: Path) -> None:

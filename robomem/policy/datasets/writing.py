@@ -56,10 +56,10 @@ def write_dataset(
         max_file_mb: A file of frames that is longer is the last of its kind.
 
     Raises:
-        ConfigError: Something is there already.
+        ConfigError: Something is there already, or is no data set that `force` might replace.
         FormatError: There is no episode, one is empty or not like the first, or holds NaN.
     """
-    with whole_folder(path, force=force) as draft, _Writer(draft, max_file_mb) as writer:
+    with whole_folder(path, mark=INFO, force=force) as draft, _Writer(draft, max_file_mb) as writer:
         for episode in episodes:
             writer.add(episode)
         writer.finish(fps=fps, robot_type=robot_type)

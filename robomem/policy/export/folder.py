@@ -26,6 +26,7 @@ from robomem.policy.folders import whole_folder
 from robomem.policy.memories.memory import PolicyMemory
 from robomem.policy.observation import RECALLED, RECALLED_MASK
 from robomem.policy.policy import DiffusionPolicy
+from robomem.policy.pretrained import WEIGHTS
 from robomem.policy.runtime.graphs import Precision, RuntimeOptions
 from robomem.policy.runtime.manifest import (
     INITIAL_STATE,
@@ -86,12 +87,12 @@ def export_policy(policy: Policy, path: Path, options: ExportOptions | None = No
     """Write a policy as graphs with all that running it takes; the folder appears whole or not at all.
 
     Raises:
-        ConfigError: Something is there already.
+        ConfigError: Something is there already, or is no policy that `force` might replace.
         PolicyError: There is something in the policy that ONNX has no name for.
     """
     options = options or ExportOptions()
     policy = policy.eval()
-    with whole_folder(path, force=options.force) as draft:
+    with whole_folder(path, mark=MANIFEST, force=options.force) as draft:
         if isinstance(policy, DiffusionPolicy):
             graphs = _diffusion_graphs(policy, options.on_graph)
             manifest = _diffusion_manifest(policy)
@@ -255,7 +256,7 @@ def _save_state(draft: Path, memory: PolicyMemory) -> None:
 
 
 def _save_weights(draft: Path, module: nn.Module) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     weights = {name: value.contiguous() for name, value in module.state_dict().items()}
-    save_file(weights, draft / "model.safetensors")
+    (draft / WEIGHTS).write_bytes(save(weights))  # save_file would keep other users out

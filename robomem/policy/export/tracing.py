@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robomem.errors import PolicyError
+from robomem.policy.interrupts import interrupts_counted
 
 OPSET = 18  # what torch writes without converting, and TensorRT reads
 EXAMPLES = 2  # robots in the batch that is traced; with one, torch would take the 1 for a constant
@@ -34,11 +35,21 @@ class Part(nn.Module, ABC):
 
 
 def traced(part: Part) -> onnx.ModelProto:
-    """Return a part, in evaluation mode, as a graph.
+    """Return a part, in evaluation mode, as a graph; Ctrl-C ends it when the graph is done.
+
+    Torch swallows a KeyboardInterrupt that comes while it imports its compiler, and fails of that later.
 
     Raises:
         PolicyError: There is something in it that ONNX has no name for.
     """
+    with interrupts_counted() as interrupts:
+        model = _traced(part)
+    if interrupts:
+        raise KeyboardInterrupt
+    return model
+
+
+def _traced(part: Part) -> onnx.ModelProto:
     example = part.example()
     with torch.no_grad():
         outputs = list(part.compute(example))

@@ -130,8 +130,10 @@ def check_file(folder: Path, name: str, digest: str) -> None:
         raise PolicyFolderError(f"{folder / MANIFEST} names {name!r}, which is not in its folder")
     try:
         found = sha256_of(folder / name)
-    except OSError as err:
+    except FileNotFoundError as err:
         raise PolicyFolderError(f"{folder} lacks {name}: export it again") from err
+    except OSError as err:
+        raise PolicyFolderError(f"{folder / name} cannot be read: {err.strerror}") from err
     if found != digest:
         raise PolicyFolderError(
             f"{folder / name} was altered: its sha256 is {found[:12]}…, {digest[:12]}… was exported"

@@ -1,13 +1,11 @@
 """A run of training with its files: what `robomem train` does."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from robomem.errors import ConfigError
+from robomem.policy.interrupts import interrupts_counted
 from robomem.policy.training.agent import Agent
 from robomem.policy.training.agents import make_agent
 from robomem.policy.training.checkpoints import load_checkpoint, load_weights
@@ -78,7 +76,7 @@ def train(  # noqa: PLR0913 - what a command line says
             run.step()
         return run
     with (
-        _interrupts_counted() as interrupts,
+        interrupts_counted() as interrupts,
         TrainingLog(folder, step=run.progressed.step, with_tensorboard=with_tensorboard) as log,
     ):
         while not (run.is_done or interrupts):
@@ -113,20 +111,6 @@ def _step(run: Imitation, folder: Path, log: TrainingLog, on_step: OnStep | None
     if step % STEPS_A_CHECKPOINT == 0:
         log.flush()
         run.save(folder / CHECKPOINT)
-
-
-@contextmanager
-def _interrupts_counted() -> Iterator[list[int]]:
-    """Collect the signals that would interrupt a step half-way; only a main thread gets any."""
-    caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
-    try:
-        yield caught
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _check_goes_on(settings: TrainingSettings, path: Path, *, resumes: bool) -> None:
