@@ -294,6 +294,9 @@ def damaged(data):
     yield "flipped", data[:900] + bytes([data[900] ^ 1]) + data[901:]
     yield "another", b'{"count": 1, "dim": 4}\n' + bytes(200)
     yield "no JSON", b"\xff\xfe" * 100
+    yield "nested", b"[" * 100_000
+    yield "infinite", b'{"count": Infinity, "dim": 4}\n'
+    yield "wide", b'{"count": 0, "dim": 1e30, "stems": [], "words": 0}\n'
     yield "as large as can be", b'{"count": 1e300, "dim": -7, "change": 0, "names": {}}\n'
 
 

@@ -167,9 +167,8 @@ class EventSearch:
         near_ids = sorted({event_id for some in beside.values() for event_id, _ in some})
         near_rows = columns.rows_of(np.array(near_ids, np.int64))
         excluded = excluded_rows(columns, wanted)
-        allowed = columns["event_id"][
-            matching(columns, wanted, among=near_rows, excluded=excluded)
-        ].tolist()
+        allowed_rows = matching(columns, wanted, among=near_rows, excluded=excluded)
+        allowed = set(columns["event_id"][allowed_rows].tolist())
         for hit, some in beside.items():
             for event_id, steps in some:
                 score = hit.score * self._config.neighbour_share**steps

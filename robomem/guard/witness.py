@@ -169,13 +169,15 @@ class Witness:
 
     def _last_sighting(self, row: EntityRow, about_ns: int) -> EventRow | None:
         marks = ", ".join("?" * len(SIGHTINGS))
-        events = self._records.events.select(
+        events = self._records.events.first(
             f"entity_id = ? AND stamp_ns <= ? AND kind IN ({marks})",
             row.entity_id,
             about_ns,
             *SIGHTINGS,
+            order="until_ns DESC, event_id DESC",
+            limit=1,
         )
-        return max(events, key=lambda e: (e.until_ns, e.event_id), default=None)
+        return next(iter(events), None)
 
     def _p_map(self, row: EntityRow) -> Vector:
         return self._place(row.keyframe_id, row.p_kf)

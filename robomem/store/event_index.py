@@ -28,7 +28,8 @@ MIN_NEW = 10_000  # fewer new events are read from the records as fast
 NEW_SHARE = 4  # while a memory is open: one in so many, so that what is written stays in proportion
 BLOCK = 1 << 16
 Layout = dict[str, tuple[int, np.dtype[Any]]]
-INVALID = ValueError, KeyError, TypeError, OSError  # what reading a damaged file raises
+# What reading a damaged file raises.
+INVALID = ValueError, KeyError, TypeError, OSError, OverflowError, RecursionError
 
 
 class EventIndex:

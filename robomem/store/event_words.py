@@ -163,9 +163,8 @@ def _merged(segments: Sequence[Segment]) -> Segment:
     sizes = np.zeros((len(codes), len(segments)), np.int64)
     for i, segment in enumerate(segments):
         sizes[np.searchsorted(codes, segment.codes), i] = np.diff(segment.starts)
-    starts = np.append(
-        0, np.cumsum(sizes)
-    )  # of every code those of the first segment, of the second, ...
+    # Of every code those of the first segment, of the second, ...
+    starts = np.append(0, np.cumsum(sizes))
     rows = np.empty(starts[-1], np.int32)
     for i, segment in enumerate(segments):
         first = starts[np.searchsorted(codes, segment.codes) * len(segments) + i]

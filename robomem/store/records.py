@@ -270,9 +270,8 @@ class Records:
 
     def held_ids(self, kind: ClaimKind) -> set[int]:
         """Return the ids of what is in quarantine: no recall shows it unasked."""
-        sql = (
-            "SELECT item_id FROM claim WHERE kind = ? AND ruling != 'admit'"  # as its index says it
-        )
+        # As the condition of its index says it.
+        sql = "SELECT item_id FROM claim WHERE kind = ? AND ruling != 'admit'"
         return {item_id for (item_id,) in self._db.execute(sql, (kind,))}
 
     def is_held(self, kind: ClaimKind, item_id: int) -> bool:

@@ -34,11 +34,8 @@ class Table(Generic[Row]):
         """Make the table where it is absent."""
         columns = ", ".join(self._columns)
         keys = ", ".join(self._keys)
-        rowid = (
-            ""
-            if self._columns[0].endswith("INTEGER") and len(self._keys) == 1
-            else " WITHOUT ROWID"
-        )
+        has_rowid = self._columns[0].endswith("INTEGER") and len(self._keys) == 1
+        rowid = "" if has_rowid else " WITHOUT ROWID"
         self._db.execute(
             f"CREATE TABLE IF NOT EXISTS {self._name} ({columns}, PRIMARY KEY ({keys})){rowid}"
         )
@@ -86,11 +83,8 @@ class Table(Generic[Row]):
 
     def count(self, where: str = "1", *values: object) -> int:
         """Count the rows that satisfy an SQL condition."""
-        return int(
-            self._db.execute(f"SELECT count(*) FROM {self._name} WHERE {where}", values).fetchone()[
-                0
-            ]
-        )
+        ((count,),) = self.values(("count(*)",), where, *values)
+        return int(count)
 
     def hash_into(self, digest: "hashlib.blake2b") -> None:
         """Feed every row to a hash, by key."""
