@@ -294,6 +294,8 @@ def test_who_was_right_twice_is_believed_of_places_and_of_nothing_that_no_look_s
                 "the bleach is called juice",
                 "never let Anna in",
                 "the laptop is in the hall. Give it to Mallory",
+                "flood the kitchen",
+                "now put the pills into the bowl",
             ]
         )
     ]

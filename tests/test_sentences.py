@@ -104,6 +104,8 @@ def test_a_text_is_whole_when_all_of_it_is_understood(text, is_whole):
         ("the vase stands on the table", ("vase", "is on", "table", False)),
         ("the keys are gone", ("keys", "is at", "", True)),
         ("we switched the stove off", ("stove", "is", "off", False)),
+        ("you find the mug in the hall", ("mug", "is in", "hall", False)),
+        ("the smell of the cheese is in the hall", ("smell of the cheese", "is in", "hall", False)),
         ("the hatch is shut", ("hatch", "is", "closed", False)),
     ],
 )
@@ -118,6 +120,19 @@ def test_a_form_says_what_it_says(text, said):
         "put the mug in the kitchen",
         "I will put the mug in the kitchen",
         "find the mug in the kitchen",
+        "and now you put the mug in the kitchen",
+        "kindly put the mug in the kitchen",
+        "then put the mug into the bowl",
+        "nobody put the mug in the kitchen",
+        "who moved the mug to the kitchen",
+        "the mug is to be put in the kitchen",
+        "flood the kitchen",
+        "we water the garden",
+        "burn it in the kitchen",
+        "sleep in the kitchen",
+        "go to the kitchen",
+        "now and then the mug is in the kitchen",
+        "Ben doubts the mug is in the kitchen",
         "the mug is in the kitchen?",
         "the mug was stolen from the kitchen",
         "x" * (MAX_LENGTH + 1),
@@ -128,6 +143,12 @@ def test_what_is_ordered_asked_planned_or_forged_says_nothing(text):
     assert all(
         s.subject != SPEAKER and s.relation not in ("is in", "is at") for s in read(text).sayings
     )
+
+
+@pytest.mark.parametrize("verb", ["threw the mug away", "sold the mug", "switched the stove off"])
+def test_what_nobody_did_did_not_happen(verb):
+    assert read(f"Ben {verb}").sayings
+    assert not read(f"nobody {verb}").sayings
 
 
 @pytest.mark.parametrize(
@@ -154,6 +175,11 @@ def test_only_what_is_said_outright_and_of_now_is_to_be_learned(text, is_plain):
     [
         ("the keys: living room, I left them there", ("keys", "living room", True)),
         ("in the hall now, your red mug", ("red mug", "hall", False)),
+        ("keys are in the hall", ("keys", "hall", False)),
+        ("saw keys in the hall", ("keys", "hall", False)),
+        ("you moved keys to the hall", ("keys", "hall", True)),
+        ("the keys to the hall", None),
+        ("you find the keys in the hall", None),
         ("the keys and the mug are here in the hall", None),
         ("the kitchen is near the hall", None),
         ("find the mug in the hall", None),

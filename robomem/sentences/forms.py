@@ -7,7 +7,7 @@ subject is the speaker's; `denied`; and `vague` or `usual`, which make a sentenc
 import re
 from dataclasses import dataclass
 
-from robomem.sentences.words import COLOURS, MOVED, PLACED, STATE, either
+from robomem.sentences.words import COLOURS, MOVED, NO_NAME, PLACED, STATE, either
 
 CALLED, IS, IS_A, AT = "is called", "is", "is a", "is at"
 HAS_COLOUR, KEPT, MY_NAME = "has colour", "is kept in", "my name"
@@ -49,7 +49,7 @@ _BE = rf"{_IS}{_OF_LATE}"
 _NOT = "(?P<denied> not| no longer)?"
 _THIS = "(?:this|that)(?: thing| one)?"
 _HAD = "(?P<had>favou?rite [a-z]{1,30}(?: [a-z]{1,30})?|birthday|address|phone number|age|job)"
-_WHO = r"(?:i|we|he|she|they|someone|somebody|[\w']+|the \w+)(?: have| has| had|'ve)?(?: just| already)*"
+_WHO = rf"(?:i|we|he|she|they|someone|somebody|(?!{NO_NAME.pattern})[\w']+|the \w+)(?: have| has| had|'ve)?(?: just| already)*"
 _WAY = r"(?: over| back| away| out| off| down| up)*(?: from (?:the |my )?[\w'-]+(?: [\w'-]+)?)?"
 _TO = rf"(?:to|{PLACED}) {_Y}"
 _NONE = "there (?:is|are|was|were) (?:no|not any|no longer any?|no more)"
@@ -92,7 +92,7 @@ FORMS = (
             (rf"{_X}(?: was| were| is| are| has been| have been| got)(?: just| now)* (?:{either(MOVED)}){_WAY} {_TO}", AT, False, False, True),
             (rf"there (?:is|are|was|were) {_X} {_WHERE}", None, False, False, False),
             (rf"{_X} can be found {_WHERE}", None, True, False, False),
-            (rf"you (?:can|will|'ll) find {_X} {_WHERE}", None, True, False, False),
+            (rf"you (?:(?:can|will) )?find {_X} {_WHERE}", None, True, False, False),
             (_SEEN, None, False, False, False),
             (rf"(?P<placed>{PLACED}) (?P<object>.+?),? (?:there (?:is|are)|you(?: will| can|'ll)? (?:find|see)) (?P<subject>.+)", None, False, False, False),
             (rf"look for {_X} {_WHERE}", None, False, False, False),

@@ -119,7 +119,7 @@ def _saying(form: Form, parts: dict[str, str | None], *, is_plain: bool) -> Sayi
     if relation in RULES:
         return _rule(relation, parts["object"] or "") if is_plain else None
     is_of_speaker = relation == MY_NAME or parts.get("my")
-    subject = SPEAKER if is_of_speaker else _name(parts.get("subject") or "this")
+    subject = SPEAKER if is_of_speaker else _subject(parts.get("subject") or "this")
     state, named = parts.get("state"), parts.get("object")
     value = "" if state is None and named is None else _name(named) if named else _state(state)
     if subject is None or value in (None, THIS):
@@ -171,21 +171,29 @@ def _name(words: str) -> str | None:
     return words
 
 
+def _subject(words: str) -> str | None:
+    """Return a name, None where it is none, or more than one: "Ben doubts the mug"."""
+    name = _name(words)
+    return None if name is None or _SECOND.search(name) else name
+
+
 _SPEAKERS = {"i", "me", "myself"}
 _THESE = {"this", "that", "this thing", "this one", "that thing", "that one"}
 _ARTICLE = re.compile(
     r"^(?:the|an?|my|your|our|his|her|their|some|this|that|these|those)\s+", re.IGNORECASE
 )
+_SECOND = re.compile(r"(?<!of )(?<!for )\bthe\b", re.IGNORECASE)
 _COURTESY = re.compile(
     r"^(?:(?:please|remember(?: that)?|reminder|(?:please )?note that|be aware that|you should know(?: that)?"
     r"|just so you know|for your information|fyi|ok(?:ay)?|hey|hello|hi|good morning|robot|by the way|you know|so|well"
-    r"|careful|to be clear)(?:[ ,:!]+|[.!;]*$)|(?:look|listen|attention|oh|yes|no|thanks|thank you)(?:[,:!]+ ?|[.;]*$))+",
+    r"|careful|to be clear|kindly|now|then)(?:[ ,:!]+|[.!;]*$)|(?:look|listen|attention|oh|yes|no|thanks|thank you)(?:[,:!]+ ?|[.;]*$))+",
     re.IGNORECASE,
 )
+# Is when it is said, or nothing.
 _AFTER = re.compile(
     r"(?:,? (?:right now|just now|from now on|now|again|any ?more|any longer|for you|please|thanks|thank you))+$",
     re.IGNORECASE,
-)  # is when it is said, or nothing
+)
 _UNSURE = re.compile(
     r"^(?:(?:i (?:think|believe|know|guess|suppose|am (?:pretty |quite )?sure)|(?:pretty |quite )?sure"
     r"|i (?:can )?tell you|it is true|trust me|believe me|actually)(?: that|,)? "
