@@ -270,6 +270,20 @@ def test_the_log_goes_on_where_the_checkpoint_was(tmp_path):
     assert rows[0]["loss"] == "0.5"
 
 
+def test_a_row_that_was_cut_off_is_left_out_of_the_log(tmp_path):
+    run = Imitation(settings())
+    for _ in range(12):
+        run.step()
+    run.save(tmp_path / CHECKPOINT)
+    whole = "".join(f"{step},0.5\n" for step in range(1, 14))
+    (tmp_path / "log.csv").write_text(f"step,loss\n{whole}1")  # the 1 was to be a 14
+
+    train(settings(steps=20), tmp_path, resumes=True)
+
+    with (tmp_path / "log.csv").open() as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == list(range(1, 21))
+
+
 def test_tensorboard_is_told_what_the_log_is(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

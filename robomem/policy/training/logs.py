@@ -57,7 +57,9 @@ def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+        # A process that was killed may have left the beginning of a row at the end.
+        whole = [row for row in csv.DictReader(file) if None not in row.values()]
+    return [row for row in whole if int(row["step"]) <= step]
 
 
 def _tensorboard(folder: Path, step: int) -> "SummaryWriter":
