@@ -16,6 +16,7 @@ from robomem.policy.training.agents import make_agent
 from robomem.policy.training.chunk_agent import PLAN
 from robomem.policy.training.demonstrations import Demonstrations
 from robomem.policy.training.settings import TrainingSettings
+from robomem_sim.tasks.cups import ShellReach
 
 torch.set_num_threads(1)
 SMALL = {"horizon": 8, "execute": 4, "depth": 1, "heads": 2, "sampling_steps": 2, "noise_draws": 1}
@@ -93,6 +94,16 @@ def test_a_frame_that_was_dropped_shifts_no_action(agent):
         action, state = agent.step(moment, state)
 
     torch.testing.assert_close(action, state[PLAN][:, 3])
+
+
+def test_actions_come_at_the_pace_of_the_task(monkeypatch):
+    as_it_is = Demonstrations(settings()).shape
+    monkeypatch.setattr(ShellReach, "step_s", 0.05)
+
+    twice_as_fast = Demonstrations(settings()).shape
+
+    assert make_agent(settings(), as_it_is).policy.config.period_s == 0.1
+    assert make_agent(settings(), twice_as_fast).policy.config.period_s == 0.05
 
 
 def test_tasks_of_choices_are_refused():

@@ -89,6 +89,7 @@ def _config(settings: TrainingSettings, shape: TaskShape) -> PolicyConfig:
     given: dict[str, Any] = {
         "state_size": shape.state_size,
         "action_size": shape.motion_size,
+        "period_s": shape.period_s,
         "memory": settings.memory,
         "memory_settings": dict(settings.memory_settings),
         "width": settings.size,

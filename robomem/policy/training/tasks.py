@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 PLUGINS = "gymnasium.envs"  # entry points that gymnasium itself read until its version 1.0
 STATE, POSITION, STAMP_S = "observation.state", "observation.position", "observation.stamp_s"
 INSTALL = "pip install 'robomem[train,sim]'"
+PERIOD_S = 0.1  # between two moments of a task that does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,13 @@ class TaskShape:
         state_size: Floats of one observation.
         choices: How many actions there are to choose from, or None:
         motion_size: then an action has so many axes, each in [-1, 1].
+        period_s: From one moment to the next.
     """
 
     state_size: int
     choices: int | None = None
     motion_size: int | None = None
+    period_s: float = PERIOD_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,12 @@ def shape_of(env: "gymnasium.Env[Any, Any]") -> TaskShape:
     if not (isinstance(observed, Dict) and {STATE, POSITION, STAMP_S} <= observed.spaces.keys()):
         raise ConfigError(f"a task observes {STATE}, {POSITION} and {STAMP_S}, got {observed}")
     state_size = int(np.prod(cast(tuple[int, ...], observed[STATE].shape)))
+    period_s = float(getattr(env.unwrapped, "step_s", PERIOD_S))
     match taken:
         case Discrete():
-            return TaskShape(state_size, choices=int(taken.n))
+            return TaskShape(state_size, choices=int(taken.n), period_s=period_s)
         case Box() if len(taken.shape) == 1:
-            return TaskShape(state_size, motion_size=taken.shape[0])
+            return TaskShape(state_size, motion_size=taken.shape[0], period_s=period_s)
         case _:
             raise ConfigError(f"a task takes one of n actions or one vector, got {taken}")
 
