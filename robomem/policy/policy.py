@@ -21,6 +21,7 @@ from robomem.policy.diffusion.guidance import Inpaint, Pull
 from robomem.policy.diffusion.losses import Noising, masked_error
 from robomem.policy.diffusion.sampling import Guide, conditioned, sample
 from robomem.policy.encoder import Normaliser, ObservationEncoder
+from robomem.policy.memories.layers import at_reads
 from robomem.policy.memories.memory import Moments, State
 from robomem.policy.memories.registry import make_memory
 from robomem.policy.observation import (
@@ -313,8 +314,7 @@ class DiffusionPolicy(nn.Module):
     def _read(self, moments: Moments, reads: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features of the moments that are read, (B R, width), and what is remembered at them."""
         remembered, _ = self.memory(moments, reads=reads)
-        now = moments.features.gather(1, reads[..., None].expand(*reads.shape, self.config.width))
-        return now.flatten(0, 1), remembered.flatten(0, 1)
+        return at_reads(moments.features, reads).flatten(0, 1), remembered.flatten(0, 1)
 
     def _look(self, batch: Batch) -> Seen:
         """Look, and go on from what was remembered last; what does not go on from it changes nothing."""

@@ -26,7 +26,7 @@ def at_reads(rows: Tensor, reads: Tensor | None) -> Tensor:
 
 
 def at_rows(rows: Tensor, chosen: Tensor) -> Tensor:
-    """Pick the rows (B, N, ...) that each robot has chosen, (B, K): (B, K, ...)."""
+    """Pick as `at_reads` does, where a row is long: it is copied whole, and not number by number."""
     first = torch.arange(len(rows), device=rows.device)[:, None] * rows.shape[1]
     picked = rows.flatten(0, 1).index_select(0, (first + chosen).flatten())
     return picked.reshape(*chosen.shape, *rows.shape[2:])

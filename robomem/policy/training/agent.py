@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from robomem.errors import ConfigError
 from robomem.policy.memories import make_memory
 from robomem.policy.memories.attentive import AttentiveMemory, dependency_loss
+from robomem.policy.memories.layers import at_reads
 from robomem.policy.memories.memory import Moments, State
 from robomem.policy.training.demonstrations import Batch, dependencies
-from robomem.policy.training.heads import gathered, make_head
+from robomem.policy.training.heads import make_head
 from robomem.policy.training.settings import TrainingSettings
 from robomem.policy.training.tasks import TaskShape
 
-WIDEST = (
-    5.0  # standard deviations: a flag that is rarely set, or what was never seen, stays in bounds
-)
+WIDEST = 5.0
+"""Standard deviations: a flag that is rarely set, or what was never seen, stays in bounds."""
 LEAST_SCALE = 1e-3
 
 
@@ -116,7 +116,7 @@ class DirectAgent(Agent):
         """Return the losses of a batch."""
         moments = self.encoded(batch.moments)
         remembered, attention = self._remembered(moments, batch)
-        context = torch.cat((remembered, gathered(moments.features, batch.reads)), -1).float()
+        context = torch.cat((remembered, at_reads(moments.features, batch.reads)), -1).float()
         weights = batch.weights / batch.weights.sum().clamp(min=1.0)
         imitation = (self.head.loss(context, batch.actions) * weights).sum()
         with torch.no_grad():

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -83,8 +82,3 @@ def _layers(context_size: int, output_size: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(context_size, context_size), nn.SiLU(), nn.Linear(context_size, output_size)
     )
-
-
-def gathered(sequences: Tensor, reads: Tensor) -> Tensor:
-    """Return the moments (B, R, D) of sequences (B, T, D) that are read, (B, R)."""
-    return torch.gather(sequences, 1, reads.unsqueeze(-1).expand(-1, -1, sequences.shape[-1]))
