@@ -7,6 +7,7 @@ pytest.importorskip("torch")
 pytest.importorskip("gymnasium")
 
 import torch
+from robomem_sim.tasks.cups import ShellReach
 
 from robomem.cli import main
 from robomem.errors import ConfigError
@@ -16,7 +17,6 @@ from robomem.policy.training.agents import make_agent
 from robomem.policy.training.chunk_agent import PLAN
 from robomem.policy.training.demonstrations import Demonstrations
 from robomem.policy.training.settings import TrainingSettings
-from robomem_sim.tasks.cups import ShellReach
 
 torch.set_num_threads(1)
 SMALL = {"horizon": 8, "execute": 4, "depth": 1, "heads": 2, "sampling_steps": 2, "noise_draws": 1}

@@ -417,6 +417,32 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
         load_checkpoint(path)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"settings": {"task": TASK, "colour": 1}},
+        {"settings": [1]},
+        {"shape": {"state_size": "three", "choices": 2}},
+        {"shape": {"state_size": 3}},
+        {"progressed": {"step": "some"}},
+    ],
+)
+def test_a_header_that_tells_something_else_is_refused(tmp_path, wrong):
+    from safetensors.torch import save_file
+
+    told = {"schema": 1, "settings": {"task": TASK}, "progressed": {}}
+    told["shape"] = {"state_size": 3, "choices": 2}
+    save_file({"weight": torch.zeros(2)}, tmp_path / MODEL, {"robomem": json.dumps(told | wrong)})
+
+    with pytest.raises(FormatError, match="not a checkpoint of this robomem"):
+        load_agent(tmp_path / MODEL)
+
+
+def test_weights_that_are_not_there_are_missed_by_name(tmp_path):
+    with pytest.raises(FormatError, match=MODEL):
+        load_agent(tmp_path / MODEL)
+
+
 def test_weights_of_other_software_are_refused(tmp_path):
     from safetensors.torch import save_file
 

@@ -7,17 +7,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn, optim
 
-from robomem.errors import FormatError
+from robomem.errors import ConfigError, FormatError
 from robomem.policy.training.settings import TrainingSettings, settings_from
 from robomem.policy.training.tasks import TaskShape
 
 SCHEMA = 1
 MODEL, OPTIMISER = "model.", "optimiser."
 _KEY = "robomem"  # of the header of a safetensors file, whose values are strings
+_SHAPE = TypeAdapter(TaskShape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,9 @@ class Progressed:
     step: int = 0
     cpu_s: float = 0.0
     running_loss: float | None = None
+
+
+_PROGRESSED = TypeAdapter(Progressed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +101,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         )
     try:
         return Checkpoint(
-            settings=settings_from(told["settings"]),
-            shape=TaskShape(**told["shape"]),
-            progressed=Progressed(**told["progressed"]),
+            settings=settings_from(dict(told["settings"])),
+            shape=_SHAPE.validate_python(told["shape"]),
+            progressed=_PROGRESSED.validate_python(told["progressed"]),
             model=_under(MODEL, tensors),
             optimiser=_under(OPTIMISER, tensors),
         )
-    except (KeyError, TypeError) as err:
+    except (KeyError, TypeError, ValueError, ConfigError) as err:
         raise FormatError(f"{path} is not a checkpoint of this robomem: {err}") from err
 
 
@@ -142,7 +147,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             told = json.loads((file.metadata() or {}).get(_KEY, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, json.JSONDecodeError) as err:
+    except (OSError, SafetensorError, json.JSONDecodeError) as err:
         raise FormatError(f"{path} is no checkpoint, or damaged: {err}") from err
     if not isinstance(told, dict):
         raise FormatError(f"{path} is no checkpoint: its header tells {told!r}")

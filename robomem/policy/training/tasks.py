@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveFloat, PositiveInt
 
 from robomem.errors import ConfigError, MissingExtraError, RobomemError
 from robomem.policy.training.settings import Setting
@@ -34,10 +35,15 @@ class TaskShape:
         period_s: From one moment to the next.
     """
 
-    state_size: int
-    choices: int | None = None
-    motion_size: int | None = None
-    period_s: float = PERIOD_S
+    state_size: PositiveInt
+    choices: PositiveInt | None = None
+    motion_size: PositiveInt | None = None
+    period_s: PositiveFloat = PERIOD_S
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError where it is neither a choice nor a motion, or both."""
+        if (self.choices is None) == (self.motion_size is None):
+            raise ConfigError(f"a task takes one of n actions or one vector, got {self}")
 
 
 @dataclass(frozen=True, slots=True)
