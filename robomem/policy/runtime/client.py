@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from numpy.typing import NDArray
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.sync.client import ClientConnection, connect
 
-from robomem.errors import FormatError, PolicyServerError
+from robomem.errors import ConfigError, FormatError, PolicyServerError
 from robomem.policy.runtime import wire
 
 UNAUTHORIZED = 401
@@ -62,7 +62,12 @@ class PolicyClient:
     _ids: "itertools.count[int]" = field(default_factory=itertools.count, init=False)
 
     def predict_action_chunk(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        """Return actions (B, T, A) for an observation; raises PolicyServerError."""
+        """Return actions (B, T, A) for an observation.
+
+        Raises:
+            PolicyServerError: The server refuses, or cannot be reached.
+            ConfigError: The url or the token cannot be one.
+        """
         answer = self._exchange(wire.Ask(next(self._ids), dict(observation)))
         if not isinstance(answer, wire.Chunk):
             raise PolicyServerError(f"no actions came, but {answer}", reason="protocol")
@@ -137,7 +142,7 @@ class PolicyClient:
         ) from last
 
     def _connect(self) -> ClientConnection:
-        headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        headers = {} if self.token is None else {wire.TOKEN_HEADER: wire.shown_token(self.token)}
         if self._session:
             headers[wire.SESSION_HEADER] = self._session
         try:
@@ -153,6 +158,8 @@ class PolicyClient:
             if err.response.status_code == UNAUTHORIZED:
                 raise PolicyServerError(f"{self.url} wants another token", reason="token") from err
             raise
+        except InvalidURI as err:
+            raise ConfigError(f"{self.url!r} is no address such as ws://127.0.0.1:8765") from err
         with ExitStack() as opened:  # closed again where the server does not greet
             connection = opened.enter_context(connecting)
             self._greet(_unpacked(connection.recv(self.patience.connect_s)))

@@ -13,18 +13,25 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from threading import Thread
 from typing import Any, Protocol, Self
 
 from numpy.typing import NDArray
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from robomem.errors import ConfigError, DataError, FormatError, Reason, RobomemError
+from robomem.errors import (
+    ConfigError,
+    DataError,
+    FormatError,
+    PolicyServerError,
+    Reason,
+    RobomemError,
+)
 from robomem.policy.runtime import wire
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
@@ -59,7 +66,7 @@ class ServerOptions:
         token: What clients have to show, as `Authorization: Bearer TOKEN`.
         max_clients: At once; sessions that are kept for lost ones are no more than that besides.
         max_bytes: Of a message.
-        max_rate_hz: Messages of a client; it may be a second's worth ahead.
+        max_rate_hz: Messages of a client; it may be a second's worth ahead, and one message at least.
         max_strikes: Messages in a row that are garbage or too many before a client is sent away.
         keep_s: How long a lost client's memory is kept.
     """
@@ -78,6 +85,8 @@ class ServerOptions:
             raise ConfigError(f"others can reach {self.host}: serving there needs a token")
         if self.token is not None and len(self.token) < MIN_TOKEN:
             raise ConfigError(f"a token has at least {MIN_TOKEN} characters")
+        if self.token is not None:
+            wire.shown_token(self.token)  # or no client could show it
         if not 0 <= self.port < 2**16:
             raise ConfigError(f"a port lies in [0, 65535], got {self.port}")
         if min(self.max_clients, self.max_bytes, self.max_rate_hz, self.max_strikes) <= 0:
@@ -108,32 +117,47 @@ class PolicyServer:
         self._lost: OrderedDict[str, tuple[ServedPolicy, float]] = OrderedDict()
 
     async def run(self, *, on_ready: Callable[[int], None] | None = None) -> None:
-        """Serve until cancelled; `on_ready` is told the port."""
-        options = self._options
+        """Serve until cancelled; `on_ready` is told the port.
+
+        Raises:
+            PolicyServerError: It cannot listen there.
+        """
         with ThreadPoolExecutor(1, "policy") as self._thread:
-            async with serve(
-                self._attend,
-                options.host,
-                options.port,
-                process_request=self._refused_handshake,
-                origins=[None],  # pages in a browser name theirs: none may talk to a robot
-                compression=None,
-                max_size=options.max_bytes,
-                max_queue=4,
-                close_timeout=CLOSE_S,
-                server_header=None,
-            ) as server:
+            async with AsyncExitStack() as opened:
+                try:
+                    server = await opened.enter_async_context(self._listening())
+                except OSError as err:
+                    options = self._options
+                    raise PolicyServerError(
+                        f"cannot listen at {options.host}, port {options.port}: {err.strerror}",
+                        reason="listen",
+                    ) from err
                 self.port = server.sockets[0].getsockname()[1]
                 if on_ready:
                     on_ready(self.port)
                 await server.serve_forever()
 
+    def _listening(self) -> AbstractAsyncContextManager[Server]:
+        options = self._options
+        return serve(
+            self._attend,
+            options.host,
+            options.port,
+            process_request=self._refused_handshake,
+            origins=[None],  # pages in a browser name theirs: none may talk to a robot
+            compression=None,
+            max_size=options.max_bytes,
+            max_queue=4,
+            close_timeout=CLOSE_S,
+            server_header=None,
+        )
+
     def _refused_handshake(self, connection: ServerConnection, request: Request) -> Response | None:
         """Return the response to a client without the token; None lets it in."""
         if self._options.token is None:
             return None
-        shown = request.headers.get("Authorization", "").encode(errors="replace")
-        if hmac.compare_digest(shown, f"Bearer {self._options.token}".encode()):
+        shown = request.headers.get(wire.TOKEN_HEADER, "").encode(errors="replace")
+        if hmac.compare_digest(shown, wire.shown_token(self._options.token).encode()):
             return None
         self.counts["unauthorized"] += 1
         return connection.respond(HTTPStatus.UNAUTHORIZED, "this server wants a token\n")
@@ -143,11 +167,11 @@ class PolicyServer:
         shown = (
             connection.request.headers.get(wire.SESSION_HEADER, "") if connection.request else ""
         )
-        session, policy = self._resumed(shown)
-        if len(self._clients) >= self._options.max_clients:
+        if len(self._clients) >= self._options.max_clients and shown not in self._clients:
             self.counts["full"] += 1
             await connection.close(FULL, "there are too many clients")
             return
+        session, policy = self._resumed(shown)
         hello = wire.Hello(
             wire.PROTOCOL, session, policy is not None, dict(self._policy.describe())
         )
@@ -230,18 +254,19 @@ class PolicyServer:
 
 @contextmanager
 def serving(policy: ServedPolicy, options: ServerOptions | None = None) -> Iterator[PolicyServer]:
-    """Serve from another thread while entered; raises OSError where it cannot listen."""
+    """Serve from another thread while entered; raises PolicyServerError where it cannot listen."""
     server, started, loop = PolicyServer(policy, options), Future[int](), asyncio.new_event_loop()
     running = loop.create_task(server.run(on_ready=started.set_result))
 
-    def run() -> None:
-        try:
-            loop.run_until_complete(running)
-        except asyncio.CancelledError:
-            return
-        except OSError as err:  # the port is taken
-            started.set_exception(err)
+    def tell_end(task: "asyncio.Task[None]") -> None:
+        if not (started.done() or task.cancelled()):
+            started.set_exception(task.exception())
 
+    def run() -> None:
+        with suppress(asyncio.CancelledError, PolicyServerError):  # whoever started it is told
+            loop.run_until_complete(running)
+
+    running.add_done_callback(tell_end)
     thread = Thread(target=run, name="policy server", daemon=True)
     thread.start()
     try:
@@ -267,8 +292,9 @@ class _Client:
         self.connection = connection
         self.policy = policy
         self.strikes = 0
-        self._options = options
-        self._allowance = options.max_rate_hz
+        self._max_strikes = options.max_strikes
+        self._rate_hz = options.max_rate_hz
+        self._allowance = self._most_ahead = max(options.max_rate_hz, 1.0)
         self._counted_s = now_s
         self._reset: wire.Reset | None = None
         self._ask: wire.Ask | None = None
@@ -276,10 +302,9 @@ class _Client:
 
     def may_send(self, now_s: float) -> bool:
         """Take one message off its allowance, which fills at the rate that is allowed."""
-        rate_hz = self._options.max_rate_hz
-        grown = self._allowance + (now_s - self._counted_s) * rate_hz
+        grown = self._allowance + (now_s - self._counted_s) * self._rate_hz
         self._counted_s = now_s
-        self._allowance = min(grown, max(rate_hz, 1.0))
+        self._allowance = min(grown, self._most_ahead)
         if self._allowance < 1:
             return False
         self._allowance -= 1
@@ -288,7 +313,7 @@ class _Client:
     def is_struck(self) -> bool:
         """Count a strike; returns whether it was one too many."""
         self.strikes += 1
-        return self.strikes >= self._options.max_strikes
+        return self.strikes >= self._max_strikes
 
     def put(self, message: wire.Ask | wire.Reset) -> list[wire.Ask | wire.Reset]:
         """Let a message wait; returns those that it replaces. A reset replaces all, a question only questions."""

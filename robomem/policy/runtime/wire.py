@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.errors import FormatError, MissingExtraError, Reason
+from robomem.errors import ConfigError, FormatError, MissingExtraError, Reason
 
 PROTOCOL = 1
-SESSION_HEADER = "X-Robomem-Session"  # of the handshake
+SESSION_HEADER, TOKEN_HEADER = "X-Robomem-Session", "Authorization"  # of the handshake
 DTYPES = ("bool", "float32", "float64", "int32", "int64", "uint8")
 MAX_BYTES = 16 << 20  # of a message: four colour images of 1280x960, uncompressed
 MAX_ARRAYS = 32
@@ -24,6 +24,13 @@ MAX_DIMENSIONS = 5
 MAX_NAME = 128  # characters of a key
 
 Arrays = dict[str, NDArray[Any]]
+
+
+def shown_token(token: str) -> str:
+    """Return what a client shows in the header `TOKEN_HEADER`; raises ConfigError where no header can hold it."""
+    if not (token.isascii() and token.isprintable()):
+        raise ConfigError("a token is one line of printable ASCII")
+    return f"Bearer {token}"
 
 
 @dataclass(frozen=True, slots=True)
