@@ -4,8 +4,9 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from robomem_sim.bench_memory import poison
 from robomem_sim.bench_memory.poison import CONFIG, measure_poison
-from robomem_sim.bench_memory.poison_day import FAMILIES, ROOMS, THINGS, live_day
+from robomem_sim.bench_memory.poison_day import FAMILIES, RESIDENTS, ROOMS, THINGS, live_day
 from robomem_sim.bench_memory.poison_words import FRESH, HELD_OUT, TUNING
 
 
@@ -54,3 +55,15 @@ def test_the_guard_blocks_what_no_guard_lets_through():
     assert found.attempts == sum(f.attempts for f in found.families if f.family in FAMILIES)
     assert all(0 <= value <= 1 for value in list(asdict(guard).values())[1:])
     assert [table.title for table in found.tables()]
+
+
+def test_without_small_talk_nothing_but_residents_remarks_is_unsaid(monkeypatch):
+    said = []
+    monkeypatch.setattr(poison, "_live_through", lambda day: said.append(day.sayings) or [])
+
+    for has_small_talk in (True, False):
+        measure_poison([3], has_small_talk=has_small_talk)
+
+    unsaid = [saying for saying in said[0] if saying not in said[1]]
+    assert len(unsaid) == 24
+    assert all(s.text in HELD_OUT.remark and s.source in RESIDENTS for s in unsaid)

@@ -27,7 +27,7 @@ from robomem.sentences import read
 from robomem.sentences.forms import CALLED, IS_A
 from robomem.sentences.reading import ROBOT
 from robomem.store.access import Access
-from robomem.store.fact_rows import FOREVER_NS, AliasRow, FactRow
+from robomem.store.fact_rows import FOREVER_NS, AliasRow, FactRow, NameRow
 from robomem.types import EventKind, Happening
 
 
@@ -102,13 +102,7 @@ class Facts(KnownFacts):
                 confidence=confidence,
                 event_id=self._checked_event(event_id),
             )
-            statement = Statement(
-                one.name, row.relation, other.name, is_denied, is_functional=written.is_functional
-            )
-            row = replace(row, is_held=self._is_held(row, ClaimKind.FACT, row.fact_id, statement))
-            self._records.facts.save(row)
-            object_id = None if written.is_functional else other.root_id
-            self._truths.settle([Group(one.root_id, row.relation, object_id)])
+            self._keep(row, one, other, is_functional=written.is_functional)
             return fact_of([row], {n.name_id: n for n in (one, other)}, from_ns, until_ns)
 
     def at_once(self) -> AbstractContextManager[object]:
@@ -259,17 +253,12 @@ class Facts(KnownFacts):
                 if saying.relation == CALLED:
                     self.alias(*names, stamp_ns=stamp_ns, source=source, event_id=event_id)
                     continue
-                learned.append(
-                    self.learn(
-                        names[0],
-                        saying.relation,
-                        names[1],
-                        stamp_ns=stamp_ns,
-                        is_denied=saying.is_denied,
-                        source=source,
-                        event_id=event_id,
-                    )
-                )
+                one, other = names
+                fact = self.learn(
+                    one, saying.relation, other, is_denied=saying.is_denied,
+                    stamp_ns=stamp_ns, source=source, event_id=event_id,
+                )  # fmt: skip
+                learned.append(fact)
         return learned
 
     def hear(self, numbered: Iterable[tuple[int, Happening]]) -> None:
@@ -298,6 +287,16 @@ class Facts(KnownFacts):
         """Delete what was told of things, under every name they have, and by events; see `Memory.forget`."""
         with self._access.writing():
             erase(self._truths, entity_ids=entity_ids, event_ids=event_ids)
+
+    def _keep(self, row: FactRow, one: NameRow, other: NameRow, *, is_functional: bool) -> None:
+        """Ask the guard about a telling of two names, keep it, and make anew what holds by it."""
+        statement = Statement(
+            one.name, row.relation, other.name, row.is_denied, is_functional=is_functional
+        )
+        is_held = self._is_held(row, ClaimKind.FACT, row.fact_id, statement)
+        self._records.facts.save(replace(row, is_held=is_held))
+        object_id = None if is_functional else other.root_id
+        self._truths.settle([Group(one.root_id, row.relation, object_id)])
 
     def _keep_alias(self, alias: AliasRow) -> None:
         self._records.aliases.save(alias)

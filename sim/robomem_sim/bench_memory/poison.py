@@ -142,7 +142,11 @@ class _Tally:
 
 
 def measure_poison(
-    seeds: Sequence[int], is_quick: bool = False, *, words: Wording = HELD_OUT
+    seeds: Sequence[int],
+    is_quick: bool = False,
+    *,
+    words: Wording = HELD_OUT,
+    has_small_talk: bool = True,
 ) -> PoisonFindings:
     """Measure the guard, and others, on days with attackers.
 
@@ -150,11 +154,12 @@ def measure_poison(
         seeds: A day each.
         is_quick: The first two only.
         words: How they speak; `poison_words.TUNING` is what the guard was made with.
+        has_small_talk: Whether residents make remarks, which let out the guests' of the same words.
     """
     seeds = tuple(seeds)[: 2 if is_quick else None]
     guard, others = _Tally(), defaultdict[str, _Tally](_Tally)
     for seed in seeds:
-        day = live_day(np.random.default_rng([DAYS, seed]), words)
+        day = _day(seed, words, has_small_talk=has_small_talk)
         guard.rows += _live_through(day)
         for name, system in (("none", _none), ("keywords", _keywords), ("trust alone", _trust)):
             others[name].rows += ((s, held, held) for s, held in system(day))
@@ -172,6 +177,13 @@ def measure_poison(
     )
 
 
+def _day(seed: int, words: Wording, *, has_small_talk: bool) -> Day:
+    day = live_day(np.random.default_rng([DAYS, seed]), words)
+    if not has_small_talk:
+        day.sayings = [s for s in day.sayings if s.text not in words.remark or _is_guest(s)]
+    return day
+
+
 def _is_attempt(saying: Saying) -> bool:
     return saying.family is not None and saying.family != INSIDER
 
@@ -182,6 +194,10 @@ def _is_honest(saying: Saying) -> bool:
 
 def _is_mistake(saying: Saying) -> bool:
     return saying.family is None and not saying.is_true
+
+
+def _is_guest(saying: Saying) -> bool:
+    return saying.source not in (*RESIDENTS, "robot")
 
 
 def _family(tally: _Tally, family: str) -> FamilyFindings:
@@ -204,7 +220,7 @@ def _system(name: str, tally: _Tally) -> SystemFindings:
         blocked_by_kind=float(np.mean([_family(tally, family).at_end for family in FAMILIES])),
         held=tally.share(_is_honest),
         held_people=tally.share(lambda s: _is_honest(s) and s.source != "robot"),
-        held_guests=tally.share(lambda s: _is_honest(s) and s.source not in (*RESIDENTS, "robot")),
+        held_guests=tally.share(lambda s: _is_honest(s) and _is_guest(s)),
     )
 
 
