@@ -61,7 +61,7 @@ def checked_text(text: str, name: str) -> str:
     if not isinstance(text, str):
         raise FormatError(f"{name} is a text, got {text!r}", reason=Reason.TEXT_INVALID)
     words = " ".join(text.split())
-    if not words or "\0" in words or not _is_unicode(words):
+    if not words or "\0" in words or not is_unicode(words):
         raise FormatError(
             f"{name} is Unicode and not empty, got {text[:40]!r}", reason=Reason.TEXT_INVALID
         )
@@ -123,7 +123,7 @@ def checked_color(color: ArrayLike) -> NDArray[np.uint8]:
     return image
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Tell whether a text has no half of a surrogate pair: no file could keep it."""
     try:
         text.encode()

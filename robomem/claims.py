@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from robomem.checks import checked_stamp
-from robomem.errors import DataError
+from robomem.checks import checked_stamp, checked_text
 
 
 class ClaimKind(StrEnum):
@@ -104,8 +103,7 @@ class Claim:
     statement: Statement | None = None
 
     def __post_init__(self) -> None:
-        if not self.source.strip():
-            raise DataError("a claim needs a source, got an empty one")
+        object.__setattr__(self, "source", checked_text(self.source, "the source of a claim"))
         object.__setattr__(self, "kind", ClaimKind(self.kind))
         object.__setattr__(self, "stamp_ns", checked_stamp(self.stamp_ns))
         if self.about_ns is not None:

@@ -164,6 +164,7 @@ def test_relations_lead_from_one_to_the_next(facts):
         ({"subject": "?!"}, DataError),
         ({"subject": "x" * 500}, DataError),
         ({"relation": " "}, DataError),
+        ({"relation": "is in \ud800"}, DataError),
         ({"object": ""}, DataError),
         ({"object": "\ud800 mug"}, DataError),
         ({"stamp_ns": -1}, StampError),
@@ -171,6 +172,7 @@ def test_relations_lead_from_one_to_the_next(facts):
         ({"confidence": 0.0}, DataError),
         ({"confidence": float("nan")}, DataError),
         ({"source": " "}, DataError),
+        ({"source": "\ud800"}, DataError),
         ({"event_id": 77}, DataError),
     ],
 )
@@ -188,6 +190,8 @@ def test_a_question_about_nothing_is_refused(facts):
     for question in (facts.ask, facts.history, facts.tellings):
         with pytest.raises(QueryError):
             question()
+    with pytest.raises(QueryError, match="at least 1"):
+        facts.related("mug", 0)
     with pytest.raises(QueryError):
         facts.about("?")
     with pytest.raises(QueryError):

@@ -173,9 +173,10 @@ def test_what_a_part_of_the_robot_saw_or_did_is_no_claim_but_a_models_caption_is
     assert [event.source for event in memory.events()] == ["arm"]
 
 
-def test_a_claim_needs_a_source():
+@pytest.mark.parametrize("source", [" ", "\ud800"])
+def test_a_claim_needs_a_source(source):
     with pytest.raises(DataError, match="source"):
-        Claim(kind=ClaimKind.EVENT, source=" ", stamp_ns=0, text="a")
+        Claim(kind=ClaimKind.EVENT, source=source, stamp_ns=0, text="a")
 
 
 # ---- what the robot saw ---------------------------------------------------------------------------

@@ -143,7 +143,12 @@ class KnownFacts:
             words: Any text; names in it are found, and where there is none, names that share a word with it.
             k: How many at most.
             as_of_ns: When they hold; by default now.
+
+        Raises:
+            QueryError: k is less than one.
         """
+        if k < 1:
+            raise QueryError(f"k is at least 1, got {k}")
         with self._access.reading():
             roots = {row.root_id for row in self._names.mentioned(words)}
             seeds = np.array(sorted(roots), dtype=np.int64)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from robomem.checks import checked_stamp
+from robomem.checks import checked_stamp, checked_text
 from robomem.claims import Admit, Claim, ClaimKind, Statement, take
 from robomem.config import FactsConfig
 from robomem.errors import DataError, Reason, StampError
@@ -98,7 +98,7 @@ class Facts(KnownFacts):
                 valid_until_ns=until_ns,
                 learned_at_ns=stamp_ns,
                 retired_at_ns=FOREVER_NS,
-                source=_checked_source(source),
+                source=checked_text(source, "the source of a telling"),
                 confidence=confidence,
                 event_id=self._checked_event(event_id),
             )
@@ -180,7 +180,7 @@ class Facts(KnownFacts):
             alias_id = self._records.next_id("alias")
             row = AliasRow(
                 alias_id, one.name_id, two.name_id, stamp_ns, FOREVER_NS,
-                _checked_source(source), self._checked_event(event_id),
+                checked_text(source, "the source of a telling"), self._checked_event(event_id),
             )  # fmt: skip
             statement = Statement(name, "called", other, is_functional=False)
             is_held = self._is_held(row, ClaimKind.ALIAS, alias_id, statement)
@@ -346,9 +346,3 @@ def _checked_times(
             reason=Reason.STAMP_INVALID,
         )
     return stamp_ns, from_ns, until_ns
-
-
-def _checked_source(source: str) -> str:
-    if not source.strip():
-        raise DataError("a telling has a source, got an empty one")
-    return source

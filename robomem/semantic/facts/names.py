@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from robomem.checks import is_unicode
 from robomem.errors import DataError
 from robomem.labels import fold
 from robomem.store.fact_rows import FOREVER_NS, AliasRow, NameRow, NameWordRow
@@ -47,7 +48,7 @@ class Names:
 
     def is_name(self, text: str) -> bool:
         """Tell whether a text can be a name: not too long, and with a word in it that counts."""
-        return len(text) <= MAX_LENGTH and bool(self._folded(text)) and _is_text(text)
+        return len(text) <= MAX_LENGTH and bool(self._folded(text)) and is_unicode(text)
 
     def make(self, name: str) -> NameRow:
         """Return the row of a name, a new one where it was never said."""
@@ -134,7 +135,7 @@ class Names:
         if len(name) > MAX_LENGTH:
             raise DataError(f"a name has at most {MAX_LENGTH} characters, got {len(name)}")
         key = self._folded(name)
-        if not key or not _is_text(name):
+        if not key or not is_unicode(name):
             raise DataError(f"a name has a word in it, got {name!r}")
         return key
 
@@ -143,11 +144,6 @@ class Names:
         if entity_id is None:  # "A" may be the name of a box
             return " ".join(fold(name) or re.findall(r"[^\W_]+", name.casefold()))
         return reference(self.records.entity_now(entity_id))
-
-
-def _is_text(name: str) -> bool:
-    """Tell whether a name can be written down: it has no half of a character."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _entity_of(key: str) -> int | None:

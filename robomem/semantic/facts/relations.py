@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from robomem.checks import is_unicode
 from robomem.errors import DataError
 from robomem.sentences.forms import HAS_COLOUR, IS_A
 from robomem.store.fact_rows import RelationRow
@@ -97,8 +98,10 @@ def _tidy(name: str) -> str:
     """Return a relation's name as it is compared: "Is_In " is "is in"."""
     tidy = " ".join(re.sub(r"[_\s]+", " ", name).casefold().split())
     tidy = re.sub(r"^are\b", "is", tidy)
-    if not tidy or len(tidy) > MAX_LENGTH:
-        raise DataError(f"a relation has a name of 1 to {MAX_LENGTH} characters, got {name!r:.100}")
+    if not tidy or len(tidy) > MAX_LENGTH or not is_unicode(tidy):
+        raise DataError(
+            f"a relation has a name of 1 to {MAX_LENGTH} Unicode characters, got {name!r:.100}"
+        )
     return tidy
 
 
