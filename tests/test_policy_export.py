@@ -385,6 +385,11 @@ def _tell(path, **changes):
     (path / MANIFEST).write_text(json.dumps(fields | changes))
 
 
+def _tell_more(path, key, changes):
+    fields = json.loads((path / MANIFEST).read_text())
+    _tell(path, **{key: fields[key] | changes})
+
+
 def _flip(path, name):
     data = bytearray((path / name).read_bytes())
     data[len(data) // 2] ^= 1
@@ -411,7 +416,16 @@ def _flip(path, name):
         (lambda p: _tell(p, state={}), "state"),
         (lambda p: _tell(p, period_s=0), "period_s"),
         (lambda p: _tell(p, action_middle=[0.0]), "actions"),
+        (lambda p: _tell(p, action_middle=[0.0, float("nan")]), "scales"),
+        (lambda p: _tell(p, horizon=10**12), "actions"),
         (lambda p: _tell(p, action={"dtype": "object", "shape": [2]}), "array"),
+        (lambda p: _tell(p, state={"h": {"dtype": "float32", "shape": [10**11]}}), "array of more"),
+        (lambda p: _tell(p, name=5), "name"),
+        (lambda p: _tell_more(p, "files", {"chunk.onnx": 5}), "sha256"),
+        (lambda p: _tell_more(p, "graphs", {"chunk": "encoder.onnx"}), "gives no chunk"),
+        (lambda p: _tell_more(p, "sampling", {"levels": 10**12}), "levels"),
+        (lambda p: _tell_more(p, "sampling", {"steps": "4"}), "steps"),
+        (lambda p: _tell_more(p, "sampling", {"clip": float("nan")}), "clip"),
     ],
 )
 def test_a_folder_that_is_not_what_was_exported_is_refused_by_name(copied, damage, says):
@@ -452,7 +466,10 @@ def test_shapes_for_tensorrt_have_the_batch_where_it_is_free():
     assert profile(shapes, batch=3) == "x:3x16x7,time:3,keys_values:4x2x3x34x128"
 
 
-@pytest.mark.parametrize("wrong", [{"provider": "tpu"}, {"precision": "int4"}, {"threads": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"provider": "tpu"}, {"precision": "int4"}, {"threads": 0}, {"sampling_steps": 0}],
+)
 def test_options_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ConfigError):
         RuntimeOptions(**wrong)

@@ -68,6 +68,8 @@ class RuntimeOptions:
             raise ConfigError(f"a precision is fp32 or int8, got {self.precision!r}")
         if min(self.threads, self.max_batch, self.workspace_mb) < 1 or self.device_id < 0:
             raise ConfigError("threads, max_batch and workspace_mb are 1 or more")
+        if self.sampling_steps is not None and self.sampling_steps < 1:
+            raise ConfigError(f"sampling_steps are 1 or more, got {self.sampling_steps}")
 
 
 class Graph:

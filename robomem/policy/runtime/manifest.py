@@ -26,6 +26,8 @@ SCHEMA = 1
 MANIFEST, INITIAL_STATE = "manifest.json", "initial_state.npz"
 MAX_OPSET = 23  # that the ONNX Runtime of this version is known to run
 DTYPES = ("bool", "float32", "int32", "int64", "uint8")
+MAX_NUMBERS = 1 << 26  # of an array: 256 MB of float32
+MAX_LEVELS = 10_000  # of noise; 100 or 1,000 are usual
 Kind = Literal["diffusion", "direct"]
 
 
@@ -179,7 +181,9 @@ def _parsed(folder: Path, fields: dict[str, Any]) -> Manifest:
 
 
 def _check(manifest: Manifest) -> None:
-    """Raise ValueError where the parts do not fit."""
+    """Raise ValueError or TypeError where the parts do not fit."""
+    if not isinstance(manifest.name, str):
+        raise TypeError(f"name {manifest.name!r}")
     if manifest.kind not in ("diffusion", "direct"):
         raise ValueError(f"kind {manifest.kind!r}")
     if (manifest.kind == "diffusion") != (manifest.sampling is not None):
@@ -188,14 +192,32 @@ def _check(manifest: Manifest) -> None:
         raise ValueError("no graph encoder or memory")
     if not set(manifest.graphs.values()) | {INITIAL_STATE} <= manifest.files.keys():
         raise ValueError("a graph without its sha256")
-    sizes = manifest.horizon, manifest.execute, manifest.opset
-    if not all(type(size) is int and size > 0 for size in sizes):
-        raise ValueError(f"horizon, execute and opset {sizes}")
+    if not all(isinstance(digest, str) for digest in manifest.files.values()):
+        raise ValueError("a sha256 that is no text")
+    _check_actions(manifest)
+    if manifest.sampling is not None:
+        _check_sampling(manifest.sampling)
+
+
+def _check_actions(manifest: Manifest) -> None:
+    counts = manifest.horizon, manifest.execute, manifest.opset
+    if not all(type(count) is int and count > 0 for count in counts):
+        raise ValueError(f"horizon, execute and opset {counts}")
     if not 0 < manifest.period_s < math.inf:
         raise ValueError(f"period_s {manifest.period_s}")
-    size = manifest.action.shape
+    size, scales = manifest.action.shape, (*manifest.action_middle, *manifest.action_reach)
     if not (len(manifest.action_middle),) == (len(manifest.action_reach),) == size:
         raise ValueError(f"actions of shape {size}")
+    if not all(map(math.isfinite, scales)) or manifest.horizon * len(scales) > MAX_NUMBERS:
+        raise ValueError(f"{manifest.horizon} actions, of scales {str(scales)[:60]}")
+
+
+def _check_sampling(sampling: Sampling) -> None:
+    counts, clip = (sampling.levels, sampling.steps), sampling.clip
+    if not all(type(count) is int and 0 < count <= MAX_LEVELS for count in counts):
+        raise ValueError(f"levels and steps {counts}")
+    if clip is not None and not 0 < clip < math.inf:
+        raise ValueError(f"clip {clip}")
 
 
 def _specs(told: Mapping[str, Any]) -> dict[str, Spec]:
@@ -206,4 +228,6 @@ def _spec(told: Mapping[str, Any]) -> Spec:
     shape = tuple(told["shape"])
     if told["dtype"] not in DTYPES or not all(type(size) is int and size >= 0 for size in shape):
         raise ValueError(f"an array {told}")
+    if math.prod(shape) > MAX_NUMBERS:
+        raise ValueError(f"an array of more than {MAX_NUMBERS} numbers, {told}")
     return Spec(told["dtype"], shape)

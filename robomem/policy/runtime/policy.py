@@ -90,6 +90,7 @@ class RuntimePolicy:
             has_loop = graphs["encoder"].provider != "tensorrt"
         for role in _heads(manifest, options.precision, has_loop=has_loop):
             graphs[role.removesuffix(INT8)] = Graph(folder / manifest.graphs[role], options)
+        _check_outputs(graphs, manifest)
         policy = cls(manifest, graphs, _initial_state(folder, manifest), options, seed=seed)
         policy.warm_up()
         return policy
@@ -348,6 +349,21 @@ def _heads(manifest: Manifest, precision: Precision, *, has_loop: bool) -> list[
     if absent:
         raise ConfigError(f"{manifest.name} was exported without {', '.join(absent)}")
     return roles
+
+
+def _check_outputs(graphs: Mapping[str, Graph], manifest: Manifest) -> None:
+    """Raise PolicyFolderError where a graph does not give what its role has to."""
+    given = {
+        "encoder": {"features"},
+        "memory": {"remembered", *(STATE_OUT + name for name in manifest.state)},
+        "act": {"action"},
+        "chunk": {"chunk"},
+        "step": {"predicted"},
+    }
+    for role, graph in graphs.items():
+        absent = given.get(role, set()) - set(graph.outputs)
+        if absent:
+            raise PolicyFolderError(f"the graph {role} gives no {', '.join(sorted(absent))}")
 
 
 def _table(sampling: Sampling, options: RuntimeOptions) -> NDArray[np.float32]:
