@@ -13,7 +13,7 @@ Hornung et al., "OctoMap", Autonomous Robots 2013; the layout is that of its ver
 import numpy as np
 from numpy.typing import NDArray
 
-from robomem.jit import jit
+from robomem.jit import jit, jit_inline
 from robomem.spatial.octree.kernels.morton import (
     EMPTY,
     KEY_OFFSET,
@@ -161,28 +161,16 @@ def read_nodes(
         waiting[level] &= waiting[level] - 1
         code = parents[level] << 3 | child
         nodes += 1
-        value, children = 0, 0
         if is_binary and not inner[level] >> child & 1:
             value = value_occupied if occupied[level] >> child & 1 else value_free
         else:
-            if at + node_bytes > len(stream):
-                return TRUNCATED, nodes
-            if is_binary:
-                low, high = _split_pairs(stream[at] | np.int64(stream[at + 1]) << 8)
-                children = low | high
-                if children == 0 and level <= ROOT_LEVEL:
-                    return CHILDLESS, nodes
-            else:
-                number = _float_at(stream, at)
-                if np.isnan(number):
-                    return NOT_A_NUMBER, nodes
-                value, children = _quantised(number, units), np.int64(stream[at + node_bytes - 1])
-                low, high = 0, 0
+            wrong, value, low, high = _read_node(stream, at, level - 1, node_bytes, units)
+            if wrong != 0:
+                return wrong, nodes
             at += node_bytes
+            children = low | high
             if children != 0:
                 level -= 1
-                if level == 0:
-                    return TOO_DEEP, nodes
                 waiting[level], parents[level] = children, code
                 inner[level], occupied[level] = low & high, high
                 continue
@@ -191,27 +179,67 @@ def read_nodes(
         leaf_level = level - 1
         if leaf_level >= BRICK_LEVEL:
             spread = 3 * (leaf_level - BRICK_LEVEL)
-            if bricks + (1 << spread) > max_bricks:
+            end = bricks + (1 << spread)
+            if end > max_bricks:
                 return TOO_LARGE, nodes
             if is_filling:
-                for i in range(1 << spread):
-                    codes[bricks + i] = (code << spread) + i
-                    log_odds[bricks + i] = value
-            bricks += 1 << spread
+                _fill_bricks(code << spread, value, bricks, end, codes, log_odds)
+            bricks = end
             continue
         brick = code >> 3 * (BRICK_LEVEL - leaf_level)
         if brick != last:
             if bricks + 1 > max_bricks:
                 return TOO_LARGE, nodes
-            last = brick
-            bricks += 1
             if is_filling:
-                codes[bricks - 1] = brick
+                codes[bricks] = brick
+            bricks, last = bricks + 1, brick
         if is_filling:
-            first = code << 3 * leaf_level & 511
-            for m in range(first, first + (1 << 3 * leaf_level)):
-                log_odds[bricks - 1, voxels[m]] = value
+            _fill_voxels(code, leaf_level, value, voxels, log_odds[bricks - 1])
     return bricks, nodes
+
+
+@jit_inline
+def _read_node(
+    stream: Stream, at: int, level: int, node_bytes: int, units: float
+) -> tuple[int, int, int, int]:
+    """Read a node that is written; return what is wrong or 0, its value, and the lower and upper bits of its children.
+
+    Of .ot the lower bits say which children there are, and there are no upper ones.
+    """
+    if at + node_bytes > len(stream):
+        return TRUNCATED, 0, 0, 0
+    value, low, high = 0, 0, 0
+    if node_bytes == BT_NODE_BYTES:
+        low, high = _split_pairs(stream[at] | np.int64(stream[at + 1]) << 8)
+        if low | high == 0 and level < ROOT_LEVEL:
+            return CHILDLESS, 0, 0, 0
+    else:
+        number = _float_at(stream, at)
+        if np.isnan(number):
+            return NOT_A_NUMBER, 0, 0, 0
+        value, low = _quantised(number, units), np.int64(stream[at + node_bytes - 1])
+    wrong = TOO_DEEP if low | high != 0 and level == 0 else 0
+    return wrong, value, low, high
+
+
+@jit_inline
+def _fill_bricks(
+    code: int, value: int, begin: int, end: int, codes: NDArray[np.int64], log_odds: LogOdds
+) -> None:
+    """Write a leaf that is some bricks, the rows from `begin` to `end`."""
+    for i in range(begin, end):
+        codes[i] = code + i - begin
+        log_odds[i] = value
+
+
+@jit_inline
+def _fill_voxels(
+    code: int, level: int, value: int, voxels: NDArray[np.int64], brick: NDArray[np.int16]
+) -> None:
+    """Write a leaf that is a part of a brick."""
+    first = code << 3 * level & 511
+    for m in range(first, first + (1 << 3 * level)):
+        brick[voxels[m]] = value
 
 
 @jit
