@@ -40,7 +40,8 @@ def cast_rays(
 ) -> tuple[NDArray[np.float64], Bits, Keys]:
     """Follow rays from cell to cell: large ones where a node says nothing is there, voxels in bricks.
 
-    The walk in a brick: Amanatides and Woo, "A fast voxel traversal algorithm", 1987.
+    The walk in a brick: Amanatides and Woo, "A fast voxel traversal algorithm", 1987. It is one function because
+    it is the inner loop: cut into descent, crossing and walk, each compiled into it, the same rays took a quarter longer.
 
     Args:
         bricks: The leaves.
