@@ -445,11 +445,10 @@ class Memory:
         """
         with self._writing():
             moved = move_keyframes(self._records, T_map_kfs, config=self.config)
-            observer = self._new_observer(anew=True)
             if moved:
-                observer.unite()
+                self._observer = self._new_observer(anew=True)
+                self._observer.unite()
         if moved:
-            self._observer = observer
             self._follower.start()
         if wait:
             self.wait_for_map()
@@ -534,8 +533,8 @@ class Memory:
                 self.retention.forget(entity_ids, event_ids)
                 count = self._forgetter.erase(entity_ids, event_ids)
                 count += self.experience.erase(experience_ids)
+                self._observer = self._new_observer()
             self._forgetter.finish()
-            self._observer = self._new_observer()
         return count
 
     def counts(self) -> Counts:

@@ -154,6 +154,15 @@ def test_there_and_back_again_is_where_it_was(drifted):
     assert len(now & occupied) / len(now | occupied) > 0.98
 
 
+def test_what_comes_right_after_a_correction_goes_by_it(drifted):
+    going_by = []
+    drifted._access.before_commit(lambda: going_by.append(drifted._observer))
+
+    drifted.correct(true_poses(drifted))
+
+    assert going_by[0] is drifted._observer
+
+
 def test_poses_that_stay_change_nothing(drifted):
     content = drifted.content_hash
 

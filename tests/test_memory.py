@@ -551,6 +551,22 @@ def test_an_erasure_that_was_interrupted_is_finished_when_it_reopens(tmp_path, m
         assert not file.is_file() or b"secret" not in file.read_bytes()
 
 
+def test_what_was_forgotten_stays_so_when_the_disk_fails_to_erase(memory, monkeypatch):
+    look(memory, 0, {"secret thing": (2, 0.5, 1)})
+    (secret,) = memory.entities()
+    with monkeypatch.context() as patch:
+        full = OSError("disk full")
+        patch.setattr(memory._forgetter, "finish", lambda: (_ for _ in ()).throw(full))
+        with pytest.raises(OSError, match="disk full"):
+            memory.forget([secret.entity_id])
+
+    look(memory, 10, {"secret thing": (2, 0.5, 1)})
+
+    (seen_since,) = memory.entities()
+    assert seen_since.entity_id != secret.entity_id
+    assert seen_since.first_seen_ns >= 10 * NS
+
+
 def test_an_interrupt_after_the_commit_loses_no_scan(tmp_path, monkeypatch):
     with Memory.open(tmp_path / "a.rmem") as memory:
         memory.observe(wall_observation(0))
