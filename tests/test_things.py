@@ -340,7 +340,7 @@ def test_a_gaze_is_what_projects_into_the_image(seed):
         with records.transaction():
             for number, T_map_kf in enumerate(poses, start=1):
                 records.keyframes.save(keyframe_row(number, T_map_kf))
-        stamps = Gazes(records).stamps(p_map, within_m=3.0, until_ns=6)
+        stamps = Gazes(records).stamps(p_map, within_m=3.0, after_ns=1, until_ns=6)
         records.close()
 
     expected = []
@@ -348,9 +348,22 @@ def test_a_gaze_is_what_projects_into_the_image(seed):
         p_kf = transform(inverse(T_map_kf), p_map)
         u, v = project(p_kf[None], K)[0]
         is_inside = 0 <= u <= 2 * K[0, 2] and 0 <= v <= 2 * K[1, 2]
-        if is_inside and np.linalg.norm(p_kf) <= 3.0 and number <= 6:
+        if is_inside and np.linalg.norm(p_kf) <= 3.0 and 1 < number <= 6:
             expected.append(number)
     assert stamps.tolist() == expected
+
+
+def test_gazes_follow_keyframes_of_which_some_have_no_camera(robot):
+    gazes = Gazes(robot.records)
+    for numbers in (range(1, 50), range(50, 300)):
+        with robot.records.transaction():
+            for number in numbers:
+                row = keyframe_row(number, camera())
+                robot.records.keyframes.save(replace(row, K=None) if number % 7 == 0 else row)
+
+        stamps = gazes.stamps(np.array([2.0, 0, 1]), within_m=3.0, until_ns=300)
+
+        assert stamps.tolist() == [n for n in range(1, numbers.stop) if n % 7]
 
 
 # ---- moved or new -------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ other mug is now: it would have been somewhere else between. What is gone comes 
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,31 +32,26 @@ class Recogniser:
 
     def missed_as(self, row: EntityRow) -> EntityRow | None:
         """Return which thing that is missing one is that was found."""
-        missed = [r for r in self._others(row) if r.state is not EntityState.PRESENT]
-        alike, named = self._alike(row, missed)
-        if alike is not None:
-            return alike
-        at_once = [other for other in named if self._may_have_gone_straight(other, row)]
-        return _single(named) or _single(at_once)
+        missed = (r for r in self._others(row) if r.state is not EntityState.PRESENT)
+        return self._single_out(row, missed, may_be=lambda r: self._may_have_gone_straight(r, row))
 
     def found_as(self, row: EntityRow) -> EntityRow | None:
         """Return which thing one is that is missing, of those found elsewhere since it was last seen."""
-        found = [
+        last_ns = row.last_seen_ns
+        found = (
             r
             for r in self._others(row)
-            if r.state is EntityState.PRESENT and r.first_seen_ns > row.last_seen_ns
+            if r.state is EntityState.PRESENT and r.first_seen_ns > last_ns
             if r.is_novel
             or self._roster.looks(r.entity_id)
-            or (r.label == row.label and self._is_new(r, row, before_ns=row.last_seen_ns))
-        ]
-        alike, named = self._alike(row, found)
-        if alike is not None:
-            return alike
-        at_once = [other for other in named if self._may_have_gone_straight(row, other)]
-        return _single(named) or _single(at_once)
+            or (r.label == row.label and self._was_empty(r, row, until_ns=last_ns))
+        )
+        return self._single_out(row, found, may_be=lambda r: self._may_have_gone_straight(row, r))
 
     def known_as(self, row: EntityRow) -> EntityRow | None:
         """Return which thing that is believed in one looks like so much that a single sighting tells."""
+        if not self._roster.looks(row.entity_id):
+            return None
         surely = (1 + self._config.similarity) / 2
         named = (other for other in self._others(row) if other.label == row.label)
         return self._alike(row, named, min_similarity=surely)[0]
@@ -67,38 +62,58 @@ class Recogniser:
         Where the known one was seen before, that has to be since: two that look alike would change places for ever.
         """
         p_map, gate_m = self._roster.place(row.entity_id), self._config.gate_m
-        left_ns = [
-            stamp_ns
-            for stamp_ns, place in self._roster.left_places(known.entity_id)
-            if math.dist(place, p_map) <= gate_m
-        ]
-        if not left_ns and row.is_novel:
+        left_ns = max(
+            (
+                stamp_ns
+                for stamp_ns, place in self._roster.left_places(known.entity_id)
+                if math.dist(place, p_map) <= gate_m
+            ),
+            default=-1,
+        )
+        if left_ns < 0 and row.is_novel:
             return True
-        looks = self._looks_at(row, known, until_ns=row.first_seen_ns - 1)
-        return int((looks > max(left_ns, default=-1)).sum()) >= VAIN_LOOKS
+        return self._was_empty(row, known, after_ns=left_ns, until_ns=row.first_seen_ns - 1)
 
     def was_missed_between(self, row: EntityRow, stamp_ns: int) -> bool:
         """Tell whether a thing was looked for in vain since it was last sighted."""
-        looks = self._looks_at(row, row, until_ns=stamp_ns - 1)
-        return int((looks > row.last_seen_ns).sum()) >= VAIN_LOOKS
+        return self._was_empty(row, row, after_ns=row.last_seen_ns, until_ns=stamp_ns - 1)
 
-    def _is_new(self, row: EntityRow, other: EntityRow, *, before_ns: int) -> bool:
-        """Tell whether the place of a thing was looked at in vain until then, as near as one like it is seen from."""
-        return len(self._looks_at(row, other, until_ns=before_ns)) >= VAIN_LOOKS
+    def _was_empty(
+        self, row: EntityRow, other: EntityRow, *, until_ns: int, after_ns: int = -1
+    ) -> bool:
+        """Tell whether the place of a thing was looked at in vain then, as near as one like it is seen from."""
+        return len(self._looks_at(row, other, after_ns=after_ns, until_ns=until_ns)) >= VAIN_LOOKS
 
     def _may_have_gone_straight(self, old: EntityRow, new: EntityRow) -> bool:
         """Tell whether a thing may have gone from one place to another: it was not missed before that was still empty."""
-        looks = self._looks_at(new, old, until_ns=new.first_seen_ns - 1)
-        return old.missed_ns is None or not (looks > old.missed_ns).any()
+        if old.missed_ns is None:
+            return True
+        until_ns = new.first_seen_ns - 1
+        return not len(self._looks_at(new, old, after_ns=old.missed_ns, until_ns=until_ns))
 
-    def _looks_at(self, row: EntityRow, other: EntityRow, *, until_ns: int) -> NDArray[np.int64]:
+    def _looks_at(
+        self, row: EntityRow, other: EntityRow, *, after_ns: int, until_ns: int
+    ) -> NDArray[np.int64]:
         reach_m = max(row.seen_range_m, other.seen_range_m)
         p_map = self._roster.place(row.entity_id)
-        return self._gazes.stamps(p_map, within_m=reach_m, until_ns=until_ns)
+        return self._gazes.stamps(p_map, within_m=reach_m, after_ns=after_ns, until_ns=until_ns)
 
     def _others(self, row: EntityRow) -> Iterable[EntityRow]:
         """Return the other things that are believed in."""
         return (r for r in self._roster if r.is_confirmed and r.entity_id != row.entity_id)
+
+    def _single_out(
+        self,
+        row: EntityRow,
+        others: Iterable[EntityRow],
+        *,
+        may_be: Callable[[EntityRow], bool],
+    ) -> EntityRow | None:
+        """Return which of others a thing is: by its looks, or else the only one of its name, or the only one that may be."""
+        alike, named = self._alike(row, others)
+        if alike is not None:
+            return alike
+        return _single(named) or _single([other for other in named if may_be(other)])
 
     def _alike(
         self, row: EntityRow, others: Iterable[EntityRow], *, min_similarity: float | None = None
