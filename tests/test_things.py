@@ -497,6 +497,23 @@ def test_a_thing_that_stands_where_another_stood_displaces_it(robot):
     }
 
 
+def test_a_thing_may_displace_two_that_are_one(robot):
+    wide = {"size_m": np.full(3, 0.22)}
+    robot.sees(sighting("cup", (2, -0.06, 1), looks=(1, 0), **wide), times=4)
+    robot.sees(sighting("bowl", (2, 0.06, 1), looks=(1, 0), **wide), times=4)
+    with robot.records.transaction():  # called so once, too
+        bowl = robot.things[1]
+        robot.records.entities.save(replace(bowl, labels='{"bowl": 4, "cup": 1}'))
+    robot.reopen()
+
+    news = robot.sees(sighting("plant", (2, 0, 1), looks=(0, 1), **wide), times=4)
+
+    assert NewsKind.MOVED in news
+    states = {row.label: row.state for row in robot.things}
+    assert states["plant"] is EntityState.PRESENT
+    assert len(states) == 2
+
+
 def test_without_looks_a_name_is_a_mistake_only_so_often_in_a_row(robot):
     robot.sees(sighting("red book", (2, 0, 1)), times=60)
 

@@ -249,9 +249,9 @@ class EntityTracker:
         self._save(row)
         news = [self._moved_or_found(row, known if is_known else None, glance.stamp_ns)]
         for other in there:  # where this one stands now, that one does not
-            news += self._miss(
-                self._roster[other.entity_id], SEEN_THROUGH, stamp_ns=glance.stamp_ns, is_sure=True
-            )
+            if other.entity_id in self._roster:  # not one with another one by now
+                other = self._roster[other.entity_id]
+                news += self._miss(other, SEEN_THROUGH, stamp_ns=glance.stamp_ns, is_sure=True)
         return news
 
     def _is_expected(self, row: EntityRow, glance: Glance) -> bool:
