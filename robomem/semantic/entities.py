@@ -9,7 +9,7 @@ Everything is decided inside the caller's transaction; after a rollback, make a 
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -130,24 +130,27 @@ class EntityTracker:
 
         Two that one keyframe saw both stay two. Returns the older ones, as they are now.
         """
-        present = [r for r in self._roster if r.is_confirmed and r.state is EntityState.PRESENT]
-        places = [self._roster.place(row.entity_id) for row in present]
-        near = sorted(
-            (float(np.linalg.norm(places[i] - places[j])), i, j)
-            for i, a in enumerate(present)
-            for j, b in enumerate(present[:i])
-            if a.label == b.label
-        )
         news: list[News] = []
-        for distance_m, i, j in near:
-            a_id, b_id = present[i].entity_id, present[j].entity_id
-            if distance_m > self._config.gate_m:
-                continue
+        for _, a_id, b_id in sorted(self._near_pairs()):
             if a_id not in self._roster or b_id not in self._roster:
                 continue
             if self._seen_by(a_id).isdisjoint(self._seen_by(b_id)):
                 news.append(self._unite(self._roster[a_id], self._roster[b_id]))
         return news
+
+    def _near_pairs(self) -> Iterator[tuple[float, int, int]]:
+        """Yield how far apart two things of one name are that are there, where that may be one place, and their ids."""
+        for row in self._roster:
+            if not row.is_confirmed or row.state is not EntityState.PRESENT:
+                continue
+            p_map = self._roster.place(row.entity_id)
+            for other in map(self._roster.__getitem__, self._roster.near([p_map])):
+                if other.entity_id >= row.entity_id or other.label != row.label:
+                    continue
+                away_m = math.dist(p_map, self._roster.place(other.entity_id))
+                is_there = other.is_confirmed and other.state is EntityState.PRESENT
+                if is_there and away_m <= self._config.gate_m:
+                    yield away_m, row.entity_id, other.entity_id
 
     def stay(self, entity_id: int) -> None:
         """Take back that a thing moved: what was seen of it near where it is counts again."""
