@@ -41,7 +41,11 @@ class PlaceWiseSettings:
 
 
 class PlaceWise(AttentiveMemory):
-    """Holds P places with a queue of S moments each; the present moment is written before the places are read."""
+    """Holds P places with a queue of S moments each.
+
+    The present moment is written before the places are read, but not read: its row is there anyway, and a policy
+    that finds what it needs first in the place where it is soon looks at no other.
+    """
 
     def __init__(
         self, input_size: int, output_size: int, settings: PlaceWiseSettings | None = None
@@ -72,17 +76,21 @@ class PlaceWise(AttentiveMemory):
         cell = cells_of(moment.positions, self.settings.cell_m)
         at, places = visit(places_of(state), cell, queue=queue)
         slots = torch.arange(self.settings.places * queue, device=cell.device)
-        here = (slots == (at.place * queue + at.entry)[:, None])[..., None]
+        here = slots == (at.place * queue + at.entry)[:, None]
         new, held = self.reader.entries(rows, stamps_s), Entries(state["keys"], state["values"])
-        past = Entries(*(torch.where(here, *part) for part in zip(new, held, strict=True)))
+        past = Entries(
+            *(torch.where(here[..., None], *part) for part in zip(new, held, strict=True))
+        )
         index = torch.arange(queue, device=cell.device)
-        visible = (index < places.written[..., None]).flatten(1)[:, None]
-        rows = self.reader(rows, stamps_s, past, visible, EqualGroups(queue)).rows
+        written = (index < places.written[..., None]).flatten(1)
+        earlier = (written & ~here)[:, None]
+        rows = self.reader(rows, stamps_s, past, earlier, EqualGroups(queue)).rows
         return self.head(rows[:, 0]), _state(past, places)
 
     def attend(self, moments: Moments, state: State | None = None, *, reads: Tensor) -> Attended:
         """Write everywhere, read at `reads`; the weights are the last reading's."""
         state = state or self.init_state(len(moments.stamps_s))
+        held = state["keys"].shape[1]
         rows = self.embed(moments.features)
         cells = cells_of(moments.positions, self.settings.cell_m)
         went = tour(places_of(state), cells, queue=self.settings.queue)
@@ -91,10 +99,11 @@ class PlaceWise(AttentiveMemory):
         )
         asked = at_reads(rows, reads), at_reads(moments.stamps_s, reads)
         groups = NamedGroups(went.place, self.settings.places)
-        read = self.reader(*asked, past, went.visible(reads), groups)
+        own = torch.arange(past.keys.shape[1], device=reads.device) == reads[..., None] + held
+        read = self.reader(*asked, past, went.visible(reads) & ~own, groups)
         kept = went.entries.flatten(1).clamp(min=0)
         after = _state(Entries(*(at_reads(part, kept) for part in past)), went.places)
-        return Attended(self.head(read.rows), after, read.weights[..., state["keys"].shape[1] :])
+        return Attended(self.head(read.rows), after, read.weights[..., held:])
 
 
 def _state(past: Entries, places: Places) -> State:
