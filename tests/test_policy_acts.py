@@ -301,6 +301,11 @@ def test_a_folder_that_is_no_policy_is_refused(tmp_path):
     )
     with pytest.raises(PolicyFolderError, match="does not fit"):
         DiffusionPolicy.from_pretrained(tmp_path / "a")
+    broken = make_policy()
+    torch.nn.init.constant_(next(broken.parameters()), torch.inf)
+    broken.save_pretrained(tmp_path / "a")
+    with pytest.raises(PolicyFolderError, match="not finite"):
+        DiffusionPolicy.from_pretrained(tmp_path / "a")
     (tmp_path / "a" / "model.safetensors").write_bytes(b"garbage")
     with pytest.raises(PolicyFolderError, match="cannot be read"):
         DiffusionPolicy.from_pretrained(tmp_path / "a")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import gymnasium
@@ -399,9 +400,9 @@ def test_a_task_of_another_shape_is_refused():
 def test_a_folder_with_another_run_is_refused(tmp_path):
     train(settings(steps=2), tmp_path)
 
-    with pytest.raises(ConfigError, match="resume it"):
+    with pytest.raises(ConfigError, match="--resume it"):
         train(settings(steps=2), tmp_path)
-    with pytest.raises(ConfigError, match="not with"):
+    with pytest.raises(ConfigError, match="with steps 2, not with 3: choose"):
         train(settings(steps=3), tmp_path, resumes=True)
 
 
@@ -443,6 +444,30 @@ def test_weights_that_are_not_there_are_missed_by_name(tmp_path):
         load_agent(tmp_path / MODEL)
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda told, weights: told["shape"].update(state_size=10**12), "another policy"),
+        (lambda told, weights: told["settings"].update(size=10**5), "another policy"),
+        (lambda told, weights: told["settings"].update(size=10**9), "no policy has"),
+        (lambda told, weights: weights["model.mean"].fill_(torch.nan), "not finite: mean"),
+    ],
+)
+def test_weights_that_do_not_fit_or_are_no_numbers_are_refused(tmp_path, change, says):
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    train(settings(steps=1), tmp_path)
+    with safe_open(tmp_path / MODEL, framework="pt") as file:
+        told = json.loads(file.metadata()["robomem"])
+    weights = load_file(tmp_path / MODEL)
+    change(told, weights)
+    save_file(weights, tmp_path / MODEL, {"robomem": json.dumps(told)})
+
+    with pytest.raises(FormatError, match=says):
+        load_agent(tmp_path / MODEL)
+
+
 def test_weights_of_other_software_are_refused(tmp_path):
     from safetensors.torch import save_file
 
@@ -450,6 +475,25 @@ def test_weights_of_other_software_are_refused(tmp_path):
 
     with pytest.raises(FormatError, match="schema None"):
         load_checkpoint(tmp_path / MODEL)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (["--test", "colour=1"], "colour"),
+        (["--test", "colours=3"], "--test colours=3 is"),
+        (["--episodes", "0"], "--episodes"),
+        (["--memory", "elephant"], "elephant"),
+    ],
+)
+def test_what_could_not_be_scored_is_refused_before_it_is_trained(tmp_path, capsys, wrong, says):
+    arguments = ["train", "robomem/RememberColour-v0", "--steps", "1", "-o", str(tmp_path / "run")]
+
+    with suppress(SystemExit):  # of the parser
+        assert main([*arguments, *wrong]) == 2
+
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_command_trains_scores_and_goes_on(tmp_path, capsys):

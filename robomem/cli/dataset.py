@@ -2,11 +2,11 @@
 
 import sys
 from argparse import Namespace
-from collections import ChainMap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robomem.cli.command import joined
 from robomem.cli.output import print_facts, print_json
 from robomem.cli.progress import ProgressLine
 from robomem.errors import ConfigError, MissingExtraError
@@ -37,7 +37,7 @@ def _record(args: Namespace, folder: Path) -> None:
     from robomem.policy.datasets.recording import frames_a_second, recorded
     from robomem.policy.datasets.writing import write_dataset
 
-    settings = dict(ChainMap(*reversed(args.set)))
+    settings = joined(args.set)
     first, rest = _peeked(recorded(args.subject, settings, episodes=args.episodes, seed=args.seed))
     line = None if args.quiet else ProgressLine(sys.stderr)
     try:

@@ -2,11 +2,11 @@
 
 import sys
 from argparse import Namespace
-from collections import ChainMap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robomem.cli.command import joined
 from robomem.cli.output import print_facts, print_json
 from robomem.cli.train import command_of
 from robomem.errors import MissingExtraError, PolicyFolderError
@@ -64,7 +64,7 @@ def _int8(args: Namespace) -> "SuccessTest | None":
         return None
     from robomem.policy.export.success import holds_up
 
-    settings = dict(ChainMap(*reversed(args.set)))
+    settings = joined(args.set)
     return holds_up(args.int8_task, settings, episodes=args.episodes, may_lose=args.int8_loss)
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Never
 
 from robomem import __version__
-from robomem.cli.command import Add, command, settings
+from robomem.cli.command import Add, command, episodes, settings
 from robomem.cli.policy_commands import add_dataset, add_export_policy, add_serve_policy
 
 BENCHES = {
@@ -313,7 +313,9 @@ def _add_train(add: Add) -> argparse.ArgumentParser:
     parser.add_argument("--steps", metavar="N", type=int, default=2000, help="batches (2000)")
     parser.add_argument("--minutes", metavar="M", type=float, help="of CPU time, at most")
     parser.add_argument("--batch", metavar="N", type=int, default=32, help="episodes a step (32)")
-    parser.add_argument("--episodes", metavar="N", type=int, default=100, help="to score it (100)")
+    parser.add_argument(
+        "--episodes", metavar="N", type=episodes, default=100, help="to score it (100)"
+    )
     parser.add_argument(
         "--supervise-attention",
         metavar="W",

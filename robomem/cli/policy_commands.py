@@ -2,7 +2,7 @@
 
 import argparse
 
-from robomem.cli.command import Add, command, settings
+from robomem.cli.command import Add, command, episodes, settings
 
 EXPORTED = """\
 CKPT is what `robomem train` wrote, model.safetensors, or the folder of a diffusion policy.
@@ -12,7 +12,6 @@ SERVED = """\
 Clients talk msgpack over websockets (robomem.policy.runtime.client). Without --host only this
 machine can connect; others need the token, and an encrypted way to here, such as ssh -L."""
 PROVIDERS = ("auto", "tensorrt", "cuda", "cpu")  # as robomem.policy.runtime.graphs
-MOST_EPISODES = 1_000_000
 
 
 def add_dataset(add: Add) -> argparse.ArgumentParser:
@@ -23,7 +22,7 @@ def add_dataset(add: Add) -> argparse.ArgumentParser:
     parser.add_argument("subject", metavar="TASK|DIR", help="a gymnasium id, or a data set")
     parser.add_argument("-o", dest="folder", metavar="DIR", help="export: where it goes")
     parser.add_argument(
-        "--episodes", metavar="N", type=_episodes, default=50, help="export: how many (50)"
+        "--episodes", metavar="N", type=episodes, default=50, help="export: how many (50)"
     )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="export: of the first (0)")
     _add_task_settings(parser)
@@ -45,7 +44,7 @@ def add_export_policy(add: Add) -> argparse.ArgumentParser:
     parser.add_argument("--int8-task", metavar="TASK", help="a gymnasium id to test int8 with")
     _add_task_settings(parser)
     parser.add_argument(
-        "--episodes", metavar="N", type=_episodes, default=100, help="of that test (100)"
+        "--episodes", metavar="N", type=episodes, default=100, help="of that test (100)"
     )
     parser.add_argument(
         "--int8-loss",
@@ -89,9 +88,3 @@ def _add_task_settings(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a setting of the task; again for more",
     )
-
-
-def _episodes(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= MOST_EPISODES:
-        raise argparse.ArgumentTypeError(f"expected 1 to {MOST_EPISODES}, got {text!r}")
-    return int(text)

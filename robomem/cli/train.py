@@ -2,15 +2,15 @@
 
 import sys
 from argparse import Namespace
-from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robomem.cli.command import joined
 from robomem.cli.output import print_facts, print_json
 from robomem.cli.progress import ProgressLine
-from robomem.errors import MissingExtraError
+from robomem.errors import ConfigError, MissingExtraError
 from robomem.replay import Progress
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def run(args: Namespace) -> int:
     if args.threads is not None:
         set_threads(args.threads)
     settings = _settings(args)
+    _check_tests(args.test, settings)
     with shared(args.device) as share:
         trained = _trained(args, settings, share)
         if share.is_first:
@@ -57,19 +58,32 @@ def _settings(args: Namespace) -> "TrainingSettings":
 
     given = {
         "task": args.task,
-        "task_settings": _joined(args.set),
+        "task_settings": joined(args.set),
         "mixture": args.mix,
         "policy": args.policy,
-        "policy_settings": _joined(args.policy_set),
+        "policy_settings": joined(args.policy_set),
         "memory": args.memory,
-        "memory_settings": _joined(args.memory_set),
+        "memory_settings": joined(args.memory_set),
         "seed": args.seed,
         "steps": args.steps,
         "minutes": args.minutes,
         "batch": args.batch,
         "attention_weight": args.supervise_attention,
     }
-    return settings_from({**given, **_joined(args.learn)})
+    return settings_from({**given, **joined(args.learn)})
+
+
+def _check_tests(tests: Sequence[Mapping[str, "Setting"]], settings: "TrainingSettings") -> None:
+    """Raise ConfigError where what is trained could not be scored: now, not hours later."""
+    from robomem.policy.training.tasks import make_task, shape_of
+
+    shapes = [
+        shape_of(make_task(settings.task, {**settings.task_settings, **test}))
+        for test in ({}, *tests)
+    ]
+    for test, shape in zip(tests, shapes[1:], strict=True):
+        if shape != shapes[0]:
+            raise ConfigError(f"--test {_typed(test)} is {shape}, what is trained {shapes[0]}")
 
 
 def command_of(settings: "TrainingSettings") -> str:
@@ -173,8 +187,3 @@ def _score_words(score: "Score") -> str:
 
 def _words(settings: Mapping[str, "Setting"]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items())
-
-
-def _joined(given: list[dict[str, "Setting"]]) -> dict[str, "Setting"]:
-    """Return settings as one; of a name given twice the last counts."""
-    return dict(ChainMap(*reversed(given)))

@@ -41,14 +41,17 @@ def load_weights(policy: nn.Module, folder: Path) -> None:
     """Read the weights of a policy into it.
 
     Raises:
-        PolicyFolderError: There are none, or they are of another policy.
+        PolicyFolderError: There are none, they are of another policy, or not finite.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        policy.load_state_dict(load_file(folder / WEIGHTS))
+        weights = load_file(folder / WEIGHTS)
+        policy.load_state_dict(weights)
     except (OSError, SafetensorError) as err:
         raise PolicyFolderError(f"{folder / WEIGHTS} cannot be read: {err}") from err
     except RuntimeError as err:  # names or shapes
         raise PolicyFolderError(f"{folder / WEIGHTS} does not fit its {CONFIG}: {err}") from err
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise PolicyFolderError(f"{folder / WEIGHTS} holds numbers that are not finite")

@@ -115,12 +115,22 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, origin: Pa
     """Give a module its weights.
 
     Raises:
-        FormatError: They are of another module.
+        FormatError: They are of another module, or not finite.
     """
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError as err:
-        raise FormatError(f"{origin} holds the weights of another policy: {err}") from err
+    check_weights(module, weights, origin=origin)
+    module.load_state_dict(weights)
+
+
+def check_weights(module: nn.Module, weights: Mapping[str, Tensor], *, origin: Path) -> None:
+    """Raise FormatError where weights are of another module, which may be one without any memory ("meta"), or not finite."""
+    wanted = {(name, tensor.shape) for name, tensor in module.state_dict().items()}
+    odd = wanted ^ {(name, tensor.shape) for name, tensor in weights.items()}
+    if odd:
+        names = ", ".join(sorted({name for name, _ in odd})[:5])
+        raise FormatError(f"{origin} holds the weights of another policy: {names} differ")
+    broken = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+    if broken:
+        raise FormatError(f"{origin} holds weights that are not finite: {', '.join(broken[:5])}")
 
 
 def load_optimiser(optimiser: optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:

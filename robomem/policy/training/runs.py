@@ -1,14 +1,22 @@
 """A run of training with its files: what `robomem train` does."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
+
+import torch
 
 from robomem.errors import ConfigError
 from robomem.policy.interrupts import interrupts_counted
 from robomem.policy.training.agent import Agent
 from robomem.policy.training.agents import make_agent
-from robomem.policy.training.checkpoints import load_checkpoint, load_weights
+from robomem.policy.training.checkpoints import (
+    Checkpoint,
+    check_weights,
+    load_checkpoint,
+    load_weights,
+)
 from robomem.policy.training.imitation import Imitation
 from robomem.policy.training.logs import TrainingLog
 from robomem.policy.training.settings import TrainingSettings
@@ -66,10 +74,12 @@ def train(  # noqa: PLR0913 - what a command line says
         FormatError: Its checkpoint is damaged.
     """
     share = share or Share()
-    folder.mkdir(parents=True, exist_ok=True)
-    run = Imitation(settings, share, with_bf16=with_bf16)
-    if (folder / CHECKPOINT).exists():
+    goes_on = (folder / CHECKPOINT).exists()
+    if goes_on:
         _check_goes_on(settings, folder / CHECKPOINT, resumes=resumes)
+    run = Imitation(settings, share, with_bf16=with_bf16)
+    folder.mkdir(parents=True, exist_ok=True)
+    if goes_on:
         run.resume(folder / CHECKPOINT)
     if not share.is_first:
         while not run.is_done:
@@ -96,9 +106,20 @@ def load_agent(path: Path) -> tuple[Agent, TrainingSettings]:
         FormatError: The file is damaged, or of another version.
     """
     checkpoint = load_checkpoint(path)
+    _check_sizes(checkpoint, path)
     agent = make_agent(checkpoint.settings, checkpoint.shape)
     load_weights(agent, checkpoint.model, origin=path)
     return agent.eval(), checkpoint.settings
+
+
+def _check_sizes(checkpoint: Checkpoint, path: Path) -> None:
+    """Raise FormatError where settings and weights do not fit, before settings of any size take memory."""
+    try:
+        with torch.device("meta"):
+            blank = make_agent(checkpoint.settings, checkpoint.shape)
+    except RuntimeError as err:  # more than can be counted
+        raise FormatError(f"{path} tells sizes that no policy has: {err}") from err
+    check_weights(blank, checkpoint.model, origin=path)
 
 
 def _step(run: Imitation, folder: Path, log: TrainingLog, on_step: OnStep | None) -> None:
@@ -115,7 +136,9 @@ def _step(run: Imitation, folder: Path, log: TrainingLog, on_step: OnStep | None
 
 def _check_goes_on(settings: TrainingSettings, path: Path, *, resumes: bool) -> None:
     if not resumes:
-        raise ConfigError(f"{path} is of an earlier run: resume it, or choose another folder")
-    kept = load_checkpoint(path).settings
-    if kept != settings:
-        raise ConfigError(f"{path} goes on with {kept}, not with {settings}: choose another folder")
+        raise ConfigError(f"{path} is of an earlier run: --resume it, or choose another folder")
+    kept, given = asdict(load_checkpoint(path).settings), asdict(settings)
+    odd = [name for name in given if kept[name] != given[name]]
+    if odd:
+        told = ", ".join(f"{name} {kept[name]}, not with {given[name]}" for name in odd)
+        raise ConfigError(f"{path} goes on with {told}: choose another folder")
