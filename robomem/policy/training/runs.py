@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from robomem.errors import ConfigError
+from robomem.errors import ConfigError, FormatError
 from robomem.policy.interrupts import interrupts_counted
 from robomem.policy.training.agent import Agent
 from robomem.policy.training.agents import make_agent
