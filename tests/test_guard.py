@@ -392,6 +392,20 @@ def test_many_voices_do_not_crowd_out_a_known_one(memory):
     assert grounds(memory)[event_id] is Ground.AGAINST_CONSENSUS
 
 
+def test_the_newest_claims_on_a_topic_are_found_by_an_index_alone(memory):
+    """Not by reading all that was ever said of it."""
+    asked = []
+    memory._records._db.set_trace_callback(asked.append)
+
+    tell(memory, "eve", "the stove is hot", at_s=0)
+
+    memory._records._db.set_trace_callback(None)
+    newest = next(sql for sql in asked if "ORDER BY stamp_ns DESC" in sql)
+    plan = [step[3] for step in memory._records.read(f"EXPLAIN QUERY PLAN {newest}")]
+    assert "SEARCH claim USING INDEX claim_newest (topic=? AND <expr>=?)" in plan
+    assert plan.count("USE TEMP B-TREE FOR ORDER BY") == 1  # of what was found
+
+
 def test_of_what_they_like_and_cannot_bear_everybody_knows_best(memory):
     for i, text in enumerate(["I am allergic to nuts", "I like tea and I hate coffee"]):
         tell(memory, "eve", text, at_s=i)

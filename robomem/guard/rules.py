@@ -122,15 +122,13 @@ class Rules:
 
     def _newest(self, topic: str, *, is_admitted: bool) -> list[ClaimRow]:
         """Return the newest claims on a topic that are admitted, or are not: nobody crowds out what is believed."""
-        return self._records.claims.select(
-            "(kind, item_id) IN (SELECT kind, item_id FROM claim WHERE topic = ? AND ground != ? "
-            "AND (ruling = ?) = ? ORDER BY stamp_ns DESC, kind, item_id LIMIT ?)",
-            topic,
-            Ground.FLOOD,
-            Ruling.ADMIT,
-            is_admitted,
-            MAX_RELATED,
+        # As the index `claim_newest` says it.
+        newest = (
+            "SELECT kind, item_id FROM claim WHERE topic = ? AND (ruling = 'admit') = ? AND ground != 'flood' "
+            "ORDER BY stamp_ns DESC, kind, item_id LIMIT ?"
         )
+        where = f"(kind, item_id) IN ({newest})"
+        return self._records.claims.select(where, topic, is_admitted, MAX_RELATED)
 
     def _by_signs(self, row: ClaimRow, level: Level) -> Verdict | None:
         signs = signs_of(row.text)

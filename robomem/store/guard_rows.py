@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from robomem.claims import ClaimKind, Ground, Level, Ruling
 
 GUARD_SCHEMA = (
-    "CREATE INDEX IF NOT EXISTS claim_by_topic ON claim (topic, stamp_ns)",
+    """CREATE INDEX IF NOT EXISTS claim_newest ON claim (topic, (ruling = 'admit'), stamp_ns DESC)
+    WHERE ground != 'flood'""",
     "CREATE INDEX IF NOT EXISTS claim_by_source ON claim (source, stamp_ns)",
     "CREATE INDEX IF NOT EXISTS claim_held ON claim (kind, item_id) WHERE ruling != 'admit'",
     "CREATE INDEX IF NOT EXISTS claim_open ON claim (stamp_ns) WHERE is_open",
