@@ -48,6 +48,7 @@ class Reason(StrEnum):
     STAMP_BACKWARDS = "stamp_backwards"
     STAMP_INVALID = "stamp_invalid"
     STAMP_JUMP = "stamp_jump"
+    STAMP_SKEW = "stamp_skew"
     TEXT_INVALID = "text_invalid"
     TEXT_LENGTH = "text_length"
     VALUE_INVALID = "value_invalid"

@@ -52,7 +52,7 @@ def controller() -> Controller:
 
 def show(controller, state, at_ms) -> None:
     now_ns = NS_PER_S + at_ms * MS
-    controller.observe({"observation.state": [state]}, stamp_ns=now_ns, now_ns=now_ns)
+    controller.observe(lambda: {"observation.state": [state]}, stamp_ns=now_ns, now_ns=now_ns)
 
 
 def act(controller, at_ms) -> float:

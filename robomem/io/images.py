@@ -1,5 +1,6 @@
 """Encoded images (png, jpeg) to arrays, with a bound on their size."""
 
+from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -18,6 +19,17 @@ _DEPTH_MODES = ("I;16", "I;16B", "I")
 def decode_color(data: bytes) -> NDArray[np.uint8]:
     """Return RGB (H, W, 3) uint8 of a png or jpeg; raises FormatError when it is damaged."""
     return np.asarray(_decoded(data).convert("RGB"))
+
+
+def fitted(color: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[np.uint8]:
+    """Return RGB (h, w, 3) as (C, H, W), stretched to that size; it is grey where C is 1."""
+    channels, height, width = shape
+    assert channels in (1, 3)
+    image = Image.fromarray(color)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return np.ascontiguousarray(pixels.reshape(height, width, channels).transpose(2, 0, 1))
 
 
 def decode_depth(data: bytes) -> NDArray[np.uint16]:

@@ -77,9 +77,9 @@ class Localizer:
 
     def take_pose(self, message: Any, *, received_ns: int) -> None:
         """Learn a PoseStamped or PoseWithCovarianceStamped of the base; raises DataError when it is wrong."""
-        known = (base for base in self._config.base_frames if self._tree.has_frame(base))
-        child = next(known, self._config.base_frames[0])
-        self._take_pose(message, child=child, received_ns=received_ns, roots=self._map_frames)
+        self._take_pose(
+            message, child=self._base(), received_ns=received_ns, roots=self._map_frames
+        )
 
     def is_settled(self, sensor: str, at_ns: int) -> bool:
         """Tell whether more messages cannot better the placement of a sensor at that time."""
@@ -138,6 +138,10 @@ class Localizer:
             T_map_cam=self._tree.lookup(self._config.map_frame, parent, at_ns) @ T_parent_base
         )
 
+    def base_in_map(self, at_ns: int) -> Pose:
+        """Return T_map_base; raises FrameError(NO_TRANSFORM)."""
+        return self.between(self._config.map_frame, self._base(), at_ns)
+
     def between(self, target: str, source: str, at_ns: int) -> Pose:
         """Return T_target_source; raises FrameError(NO_TRANSFORM)."""
         return self._tree.lookup(target, source, at_ns)
@@ -163,6 +167,11 @@ class Localizer:
         self._tree.insert(T_parent_child, parent=parent, child=child, stamp_ns=at_ns)
         if parent not in roots:
             roots.append(parent)
+
+    def _base(self) -> str:
+        """Return what the robot's body is called here."""
+        known = (base for base in self._config.base_frames if self._tree.has_frame(base))
+        return next(known, self._config.base_frames[0])
 
     def _is_unmounted(self, sensor: str) -> bool:
         """Tell whether nothing says, or will say, where on the robot the sensor is."""

@@ -222,7 +222,7 @@ def _rows(image: Any, *, pixel_bytes: int, reason: Reason) -> NDArray[np.uint8]:
     row_bytes = int(image.width) * pixel_bytes
     step = int(image.step) or row_bytes
     data = np.frombuffer(image.data, dtype=np.uint8)
-    if row_bytes == 0 or step < row_bytes or len(data) != step * image.height:
+    if 0 in (row_bytes, image.height) or step < row_bytes or len(data) != step * image.height:
         raise FormatError(
             f"{image.width} x {image.height} {image.encoding} with step {image.step}"
             f" takes {max(step, row_bytes) * image.height} bytes, got {len(data)}",

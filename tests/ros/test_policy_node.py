@@ -31,6 +31,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning"),  # the parser of rosidl
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # rclpy's own
 ]
+PARAMETERS = Path(__file__).resolve().parents[2] / "launch/policy.yaml"
 TIMEOUT_S, SPIN_S = 30.0, 0.02
 
 
@@ -77,7 +78,8 @@ class Robot:
 def robot(tmp_path: Path) -> Iterator[Robot]:
     surroundings = session.environment(tmp_path)
     path = write_echo_policy(tmp_path / "echo")
-    arguments = ["--ros-args", "-p", f"path:={path}", "-p", "publish_period_s:=0.2"]
+    arguments = ["--ros-args", "--params-file", str(PARAMETERS)]
+    arguments += ["-p", f"path:={path}", "-p", "publish_period_s:=0.2"]
     log = tmp_path / "policy_node.log"
     child = Child("robomem_ros.policy_node", arguments, log=log, environment=surroundings)
     os.environ.update(surroundings)

@@ -5,7 +5,7 @@ calls `observe` and `act`, which never wait for it. No clock is read here.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
@@ -20,6 +20,7 @@ from robomem.policy.runtime.safety import NS_PER_S, Action, ActionGuard
 from robomem.policy.runtime.senses import STAMP
 
 SUPERSEDED = "superseded"
+Observation = Mapping[str, ArrayLike]
 
 
 class ThinkingPolicy(Protocol):
@@ -39,7 +40,7 @@ class ThinkingPolicy(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    observation: Mapping[str, ArrayLike]
+    load: Callable[[], Observation]
     stamp_ns: int
     heard_ns: int
 
@@ -75,14 +76,20 @@ class Controller:
             self._waiting = self._begin_ns = self._observed_ns = None
             self.guard.answered()
 
-    def observe(self, observation: Mapping[str, ArrayLike], *, stamp_ns: int, now_ns: int) -> None:
-        """Take an observation of one robot; an older one that still waits is dropped, and counted."""
+    def observe(self, load: Callable[[], Observation], *, stamp_ns: int, now_ns: int) -> None:
+        """Take an observation of one robot; an older one that still waits is dropped, and counted.
+
+        Args:
+            load: Makes it when it is thought of, for decoding takes time; may raise DataError.
+            stamp_ns: When it was observed.
+            now_ns: When it was heard.
+        """
         with self._lock:
             if self._waiting is None:
                 self.guard.asked(now_ns)
             else:
                 self.counts[SUPERSEDED] += 1
-            self._waiting = _Waiting(observation, stamp_ns, now_ns)
+            self._waiting = _Waiting(load, stamp_ns, now_ns)
 
     def think(self) -> bool:
         """Let the policy take in the newest observation, and plan where that is due; returns whether there was one."""
@@ -93,8 +100,8 @@ class Controller:
             begin_ns = waiting.stamp_ns if self._begin_ns is None else self._begin_ns
             stamp_s = (waiting.stamp_ns - begin_ns) / NS_PER_S
             is_due = self._chunks.is_due(stamp_s)
-        shown = {**waiting.observation, STAMP: np.array([stamp_s], np.float32)}
         try:
+            shown = {**waiting.load(), STAMP: np.array([stamp_s], np.float32)}
             chunk = self._policy.predict_action_chunk(shown)[0] if is_due else None
             if chunk is None:
                 self._policy.observe(shown)

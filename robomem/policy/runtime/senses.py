@@ -12,6 +12,7 @@ from robomem.policy.runtime.manifest import Spec
 
 STATE, IMAGES = "observation.state", "observation.images."
 POSITION, STAMP = "observation.position", "observation.stamp_s"
+RECALLED, RECALLED_MASK = "observation.recalled", "observation.recalled_mask"
 OPTIONAL = {POSITION: Spec("float32", (3,)), STAMP: Spec("float32", (1,))}
 
 Arrays = dict[str, NDArray[Any]]

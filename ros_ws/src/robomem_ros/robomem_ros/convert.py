@@ -6,13 +6,14 @@ What a message of a sensor means is said in `robomem.io.ros_messages`, which a b
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from robomem.errors import QueryError
+from robomem.errors import FormatError, QueryError, Reason
 from robomem.geometry import Depth, Points, Pose, quaternion_from_rotation
 from robomem.io.ros_messages import NS_PER_S, pose_of, time_ns
 from robomem.spatial.octree import OccupancyGrid
@@ -259,6 +260,27 @@ def query_of(request: Any) -> Query:
         text=request.text or None,
         limit=int(request.limit) or Query().limit,
     )
+
+
+def hits_of(response: Any) -> tuple[Hit, ...]:
+    """Return what a robomem_msgs/Recall response tells of hits: place, stamp, score, and the words of each.
+
+    A thing's words are its name, those of others what they say.
+
+    Raises:
+        QueryError: The memory refused the query.
+        DataError: A stamp or a number makes no sense.
+    """
+    if response.error:
+        raise QueryError(response.error)
+    found = [evidence_of(why) for why in response.hits]
+    for why in found:
+        if not np.isfinite([why.score, *(() if why.p_map is None else why.p_map)]).all():
+            raise FormatError("what was recalled is not finite", reason=Reason.VALUE_INVALID)
+    if len(response.entities) == len(found):  # else they are events: entities come with things only
+        names = [held.label for held in response.entities]
+        found = [replace(why, text=name) for why, name in zip(found, names, strict=True)]
+    return tuple(Hit(score=why.score, evidence=why) for why in found)
 
 
 # --- the map and the state

@@ -2,11 +2,24 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
+from pydantic.config import JsonDict
 
+from robomem.config import IoConfig
 from robomem.policy.runtime.graphs import RuntimeOptions
 from robomem.policy.runtime.safety import ActionLimits, GuardTiming
 
+AT_ONCE: JsonDict = {
+    "takes_effect": "at once"
+}  # of a parameter: the others do when the node is configured
 LATE_STEPS = 3  # a control step is late when it takes as long as so many
 
 
@@ -85,6 +98,26 @@ class PolicyTopicOptions(_Options):
     """nav_msgs/Odometry, whose newest pose is `observation.position`. Empty: positions are zeros."""
     action: str = "commands"
     """std_msgs/Float64MultiArray, as the controllers of ros2_control take it."""
+    tf: str = "/tf"
+    tf_static: str = "/tf_static"
+    """Where the robot is in map; listened to for what is recalled."""
+
+
+class RecallOptions(_Options):
+    """What a policy is told of the long-term memory, where it takes that in; see robomem_msgs/srv/Recall."""
+
+    memory: str = "robomem"
+    """Name of the memory node."""
+    label: str = Field(default="", json_schema_extra=AT_ONCE)
+    """What thing to ask for. It may change while the policy acts: nothing is recalled until that is answered."""
+    text: str = Field(default="", json_schema_extra=AT_ONCE)
+    """Words to find in what was told, instead."""
+    radius_m: NonNegativeFloat = Field(default=0.0, json_schema_extra=AT_ONCE)
+    """How near to the robot it must be; 0: anywhere."""
+    period_s: PositiveFloat = 1.0
+    """It is asked for this often,"""
+    timeout_s: PositiveFloat = 1.0
+    """and an answer waited for this long. What was recalled last stays, and grows older."""
 
 
 class PolicyNodeOptions(_Options):
@@ -122,6 +155,14 @@ class PolicyNodeOptions(_Options):
     """and how long it then takes to come to rest."""
     publish_period_s: PositiveFloat = 1.0
     """Diagnostics are published this often."""
+    cameras: dict[str, str] = {}
+    """Topic of each camera that the policy wants, such as "front=camera/color/image_raw, hand=hand/image/compressed":
+    sensor_msgs/Image, or CompressedImage where it ends in /compressed."""
+    max_skew_s: PositiveFloat = 0.2
+    """How far apart in time a state and the images that are shown with it may be."""
+    recall: RecallOptions = RecallOptions()
+    io: IoConfig = IoConfig()
+    """Names of frames and tolerances, as for the memory node."""
     topics: PolicyTopicOptions = PolicyTopicOptions()
 
     @property

@@ -112,7 +112,9 @@ def _declare(node: Any, name: str, field: FieldInfo) -> None:
 def _descriptor(field: FieldInfo) -> Any:
     descriptor = make("rcl_interfaces/ParameterDescriptor")
     descriptor.description = " ".join((field.description or "").split())
-    descriptor.additional_constraints = "Takes effect when the node is configured next."
+    told = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    when = told.get("takes_effect", "when the node is configured next")
+    descriptor.additional_constraints = f"Takes effect {when}."
     low, high = bounds(field)
     if math.isinf(low) and math.isinf(high):
         return descriptor

@@ -1,34 +1,33 @@
-"""An exported policy on a robot: states in, guarded actions out, interventions in the diagnostics.
+"""An exported policy on a robot: what it wants to see in, guarded actions out, interventions in the diagnostics.
 
 python -m robomem_ros.policy_node --ros-args -p path:=exported -p low:=[-0.5] -p high:=[0.5]
 """
 
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState
-from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from robomem.policy.runtime.controller import Controller
 from robomem.policy.runtime.policy import RuntimePolicy
 from robomem.policy.runtime.safety import ActionGuard
-from robomem.policy.runtime.senses import POSITION, STATE
-from robomem_ros import convert, params, process, topics
+from robomem_ros import convert, params, process
 from robomem_ros.boundary import autostart, transition
 from robomem_ros.messages import make
 from robomem_ros.options import PolicyNodeOptions
+from robomem_ros.recalling import ANSWERED
+from robomem_ros.senses import Arrays, Senses
 
 SAYS = "acting", "interventions, or observations that were refused"
-BENIGN = ("taken", "superseded")
+BENIGN = ("taken", "superseded", ANSWERED)
 SLACK_S = 0.5  # to come to rest, beyond what it should take
 
 
@@ -56,26 +55,22 @@ class PolicyNode(LifecycleNode):
         limits = self._options.limits(policy.manifest.action.shape[0])
         guard = ActionGuard(limits, self._options.timing)
         self._controller = Controller(policy, guard)
-        self._positions: dict[str, np.ndarray] = {}
+        self._senses = Senses(self, self._options, policy.manifest.observation, self._show)
         self.get_logger().info(f"{policy.manifest.name} runs on {policy.providers}")
 
     @transition
     def on_activate(self, state: LifecycleState) -> None:
         """Listen, think and act, from nothing remembered."""
         self._controller.reset()
-        names, opened = self._options.topics, self._active
-        self._actions = self.create_publisher(Float64MultiArray, names.action, 1)
+        self._troubles, opened = 0, self._active
+        self._actions = self.create_publisher(Float64MultiArray, self._options.topics.action, 1)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         for publisher in (self._actions, self._diagnostics):
             opened.callback(self.destroy_publisher, publisher)
         opened.callback(self._come_to_rest)  # after what follows has ended
         self._thinking = opened.enter_context(ThreadPoolExecutor(1, "policy"))
         opened.callback(self.destroy_service, self.create_service(Trigger, "~/reset", self._reset))
-        heard = [(JointState, names.state, self._on_state), (Odometry, names.odom, self._on_odom)]
-        for kind, topic, hear in heard:
-            if topic:
-                subscription = self.create_subscription(kind, topic, hear, topics.reliable(1))
-                opened.callback(self.destroy_subscription, subscription)
+        opened.enter_context(self._senses)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         for period_s, act in (
             (1 / self._options.rate_hz, self._act),
@@ -98,21 +93,14 @@ class PolicyNode(LifecycleNode):
         """Stop after an unexpected error; the node can be configured again."""
         self.stop()
 
-    def _on_odom(self, message: Any) -> None:
-        place = message.pose.pose.position
-        self._positions = {POSITION: np.array([place.x, place.y, place.z])}
-
-    def _on_state(self, message: Any) -> None:
-        shown = {STATE: np.array(message.position), **self._positions}
-        stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-        self._controller.observe(shown, stamp_ns=stamp_ns, now_ns=self._now_ns())
+    def _show(self, load: Callable[[], Arrays], stamp_ns: int) -> None:
+        self._controller.observe(load, stamp_ns=stamp_ns, now_ns=self._now_ns())
         self._thinking.submit(self._controller.think).add_done_callback(self._thought)
 
     def _thought(self, done: "Future[Any]") -> None:
-        if (
-            not done.cancelled() and done.exception() is not None
-        ):  # the guard sees that no answer comes
-            self.get_logger().error(f"the policy failed: {done.exception()!r}")
+        error = None if done.cancelled() else done.exception()
+        if error is not None:  # the guard sees that no answer comes
+            self.get_logger().error(f"the policy failed: {error!r}")
 
     def _act(self) -> None:
         told = self._controller.act(self._now_ns())
@@ -122,15 +110,15 @@ class PolicyNode(LifecycleNode):
         """Hold, and ramp to rest: who is told velocities would else go on with the last one."""
         self._controller.reset()
         rest_s = self._options.hold_s + self._options.ramp_s + SLACK_S
-        for _ in range(
-            round(rest_s * self._options.rate_hz)
-        ):  # ends where simulated time stands still
+        steps = round(rest_s * self._options.rate_hz)
+        for _ in range(steps):  # no clock: simulated time may stand still
             self._act()
             time.sleep(1 / self._options.rate_hz)
 
     def _report(self) -> None:
-        report = self._controller.report()
-        is_ok = not any(count for name, count in report.items() if name not in BENIGN)
+        report = self._controller.report() | self._senses.counts
+        troubles = sum(count for name, count in report.items() if name not in BENIGN)
+        is_ok, self._troubles = troubles == self._troubles, troubles
         self._diagnostics.publish(
             convert.diagnostics(
                 self.get_name(), report, is_ok=is_ok, stamp_ns=self._now_ns(), make=make, says=SAYS
