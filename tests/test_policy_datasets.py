@@ -191,6 +191,17 @@ def _rewrite(path, name, change):
     pq.write_table(change(pq.read_table(path / name)), path / name)
 
 
+def _replace(path, column, values):
+    _rewrite(
+        path, DATA, lambda t: t.set_column(t.column_names.index(column), column, pa.array(values))
+    )
+
+
+def _widen(path, key):
+    features = json.loads((path / "meta/info.json").read_text())["features"]
+    _tell(path, features=features | {key: {"dtype": "float32", "shape": [10**9]}})
+
+
 DATA = "data/chunk-000/file-000.parquet"
 
 
@@ -214,6 +225,12 @@ DATA = "data/chunk-000/file-000.parquet"
         lambda p: _rewrite(p, DATA, lambda t: t.drop_columns("action")),
         lambda p: _rewrite(p, DATA, lambda t: t.slice(1)),
         lambda p: _rewrite(p, DATA, lambda t: t.set_column(0, "observation.state", [["x"] * 14])),
+        lambda p: _rewrite(p, DATA, lambda t: t.drop_columns("frame_index")),
+        lambda p: _replace(p, "episode_index", ["x"] * 14),
+        lambda p: _replace(p, "frame_index", [0] * 14),
+        lambda p: _replace(p, "timestamp", [float("nan")] * 14),
+        lambda p: _replace(p, "observation.images.wrist", ["x"] * 14),
+        lambda p: _widen(p, "action"),
         lambda p: _rewrite(p, "meta/tasks.parquet", lambda t: t.slice(1)),
     ],
 )
@@ -222,6 +239,17 @@ def test_a_damaged_data_set_is_a_format_error(path, damage):
 
     with pytest.raises(FormatError):
         list(read_dataset(path))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda p: (p / DATA).unlink(), lambda p: _rewrite(p, DATA, lambda t: t.slice(1))],
+)
+def test_frames_that_are_missing_are_missed_before_any_is_read(path, damage):
+    damage(path)
+
+    with pytest.raises(FormatError, match="file-000"):
+        read_dataset(path)
 
 
 def test_an_image_of_another_size_or_no_image_is_refused(path):

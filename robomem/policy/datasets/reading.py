@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,7 @@ from robomem.policy.datasets.layout import (
 )
 
 PLACES = ("episode_index", "length", "data/chunk_index", "data/file_index")
-# What reading damaged files raises; ArrowInvalid is a ValueError.
-BROKEN = (OSError, ValueError, KeyError, TypeError)
+BROKEN = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)  # of damaged files
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,12 +72,15 @@ class Dataset:
         place = self._places[index]
         file = _file_of(place)
         table = _table(
-            self.path / file, filters=[("episode_index", "=", place["episode_index"])]
-        ).sort_by("frame_index")
+            self.path / file,
+            order="frame_index",
+            filters=[("episode_index", "=", place["episode_index"])],
+        )
         if table.num_rows != place["length"]:
             raise FormatError(
                 f"episode {index} has {place['length']} frames, {file} holds {table.num_rows}"
             )
+        _check_moments(table, f"episode {index}")
         tasks = set(table["task_index"].to_pylist())
         if len(tasks) != 1 or not tasks <= set(range(len(self.tasks))):
             raise FormatError(f"episode {index} has one task of {TASKS}, got {sorted(tasks)[:5]}")
@@ -105,6 +108,7 @@ def read_dataset(path: Path) -> Dataset:
         raise FormatError(f"{INFO} tells no features, or lacks some of {', '.join(INDICES)}")
     features = {key: feature_from(key, each) for key, each in told.items() if key not in INDICES}
     places = _places(path)
+    _check_files(path, places)
     if (info.get("total_episodes"), info.get("total_frames")) != (
         len(places),
         sum(place["length"] for place in places),
@@ -176,6 +180,30 @@ def _places(path: Path) -> tuple[dict[str, int], ...]:
     return tuple(rows)
 
 
+def _check_files(path: Path, places: tuple[dict[str, int], ...]) -> None:
+    """Raise FormatError where a file of frames is not there, or has other rows than its episodes; reads no frame."""
+    wanted: Counter[str] = Counter()
+    for place in places:
+        wanted[_file_of(place)] += place["length"]
+    for file, count in wanted.items():
+        try:
+            found = pq.read_metadata(path / file).num_rows
+        except BROKEN as err:
+            raise FormatError(f"{path / file} cannot be read: {err}") from err
+        if found != count:
+            raise FormatError(f"{path / file} holds {found} frames, its episodes have {count}")
+
+
+def _check_moments(table: Any, name: str) -> None:
+    """Raise FormatError where the frames of an episode do not follow each other."""
+    frames = _numpy(table, "frame_index", INDICES["frame_index"])
+    if not np.array_equal(frames, np.arange(len(frames))):
+        raise FormatError(f"{name} numbers its frames from 0 on, got {frames[:5]}")
+    stamps_s = _numpy(table, "timestamp", INDICES["timestamp"])
+    if not np.isfinite(stamps_s).all() or (np.diff(stamps_s) < 0).any():
+        raise FormatError(f"the times of {name} do not fall, got {stamps_s[:5]}")
+
+
 def _file_of(place: Mapping[str, int]) -> str:
     chunk, file = place["data/chunk_index"], place["data/file_index"]
     if not (chunk >= 0 and 0 <= file < CHUNK_FILES):
@@ -183,9 +211,10 @@ def _file_of(place: Mapping[str, int]) -> str:
     return DATA.format(chunk_index=chunk, file_index=file)
 
 
-def _table(path: Path, **settings: Any) -> Any:
+def _table(path: Path, *, order: str | None = None, **settings: Any) -> Any:
     try:
-        return pq.read_table(path, partitioning=None, **settings)
+        table = pq.read_table(path, partitioning=None, **settings)
+        return table if order is None else table.sort_by(order)
     except BROKEN as err:
         raise FormatError(f"{path} cannot be read: {err}") from err
 
@@ -197,12 +226,12 @@ def _numpy(table: Any, key: str, feature: Feature) -> NDArray[Any]:
     column, kind = table[key].combine_chunks(), arrow_type(feature)
     if column.null_count:
         raise FormatError(f"{key} has holes")
-    if feature.dtype == IMAGE:
-        return np.stack([_image(key, cell["bytes"].as_py(), feature) for cell in column])
     try:
         column = column.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as err:
+    except pa.ArrowException as err:
         raise FormatError(f"{key} is not {feature.dtype} {feature.shape}: {err}") from err
+    if feature.dtype == IMAGE:
+        return np.stack([_image(key, cell["bytes"].as_py(), feature) for cell in column])
     if feature.shape != (1,):
         column = column.flatten()
     numbers: NDArray[Any] = column.to_numpy(zero_copy_only=False)
