@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from rosbags.interfaces import Nodetype
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -18,6 +19,9 @@ from robomem.io.bag_messages import VISION_MSGS
 
 BEGIN_NS = 1_700_000_000_000_000_000
 Message = tuple[str, int, Any]  # topic, time of recording, message
+
+settings.register_profile("robomem", deadline=None)  # a busy machine is no failure
+settings.load_profile("robomem")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from robomem.cli.entry import main
 from robomem.cli.parser import parse_arguments
 from robomem.policy.export.folder import export_policy
 from robomem.policy.export.success import holds_up, score
-from robomem.policy.runtime.client import PolicyClient
+from robomem.policy.runtime.client import Patience, PolicyClient
 from robomem.policy.runtime.graphs import RuntimeOptions
 from robomem.policy.runtime.policy import RuntimePolicy
 from robomem.policy.training.agent import DirectAgent
@@ -118,7 +118,7 @@ def test_a_server_serves_until_a_signal_ends_it(exported, tmp_path, number):
     command += ["--json", "--provider", "cpu", "--token-file", token]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         told = json.loads(process.stdout.readline())
-        with PolicyClient(told["url"], token="correct horse battery") as client:
+        with PolicyClient(told["url"], "correct horse battery", Patience(answer_s=60.0)) as client:
             size = client.policy["observation"]["observation.state"]["shape"][0]
             chunk = client.predict_action_chunk(
                 {"observation.state": np.zeros((1, size), np.float32)}

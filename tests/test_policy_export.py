@@ -23,7 +23,7 @@ from robomem.policy.config import PolicyConfig
 from robomem.policy.export.folder import ExportOptions, export_policy
 from robomem.policy.export.tracing import Part, traced
 from robomem.policy.policy import DiffusionPolicy
-from robomem.policy.runtime.client import PolicyClient
+from robomem.policy.runtime.client import Patience, PolicyClient
 from robomem.policy.runtime.graphs import Graph, RuntimeOptions, profile
 from robomem.policy.runtime.manifest import MANIFEST, read_manifest
 from robomem.policy.runtime.policy import RuntimePolicy
@@ -492,7 +492,7 @@ def test_an_exported_policy_can_be_served(exported, rng):
     runtime = RuntimePolicy.from_pretrained(exported, CPU)
     with (
         serving(runtime, ServerOptions(port=0)) as server,
-        PolicyClient(f"ws://127.0.0.1:{server.port}") as client,
+        PolicyClient(f"ws://127.0.0.1:{server.port}", patience=Patience(answer_s=60.0)) as client,
     ):
         chunk = client.predict_action_chunk(shown)
 

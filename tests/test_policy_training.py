@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -554,7 +555,7 @@ def test_an_interrupt_leaves_a_checkpoint_to_go_on_from(tmp_path):
 
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=300) == 130
     assert load_checkpoint(tmp_path / "run" / CHECKPOINT).progressed.step < 10**6
 
 
@@ -568,7 +569,9 @@ def test_two_processes_are_one_run(tmp_path):
         "with shared('cpu') as share: t.train(t.settings(steps=3), pathlib.Path(sys.argv[2]), share=share)\n"
     )
     here = str(Path(__file__).parent)
-    rendezvous = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29713"}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    rendezvous = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", script, here, str(tmp_path / "shared")],
@@ -577,7 +580,7 @@ def test_two_processes_are_one_run(tmp_path):
         for rank in range(2)
     ]
 
-    codes = [process.wait(timeout=60) for process in processes]
+    codes = [process.wait(timeout=300) for process in processes]
 
     assert codes == [0, 0]
     shared, _ = load_agent(tmp_path / "shared" / MODEL)
