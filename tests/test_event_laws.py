@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from robomem.config import Config, StoreConfig
+from robomem.config import Config, IntakeConfig, StoreConfig
 from robomem.episodic import search, similarity
 from robomem.episodic.ranking import DAY_NS
 from robomem.episodic.search import EventFilter
@@ -197,6 +197,47 @@ def test_fewer_hits_are_the_beginning_of_more(lived, seed, has_neighbours):
         assert hits == longest[:limit]
 
 
+@pytest.fixture(scope="module")
+def weeks(tmp_path_factory):
+    """A memory of 300 events in four weeks, logged in no order."""
+    rng, late = np.random.default_rng(17), IntakeConfig(max_log_regress_s=1e9, max_stamp_jump_s=1e9)
+    happenings = [
+        replace(one, stamp_ns=int(rng.integers(28 * DAY_NS))) for one in random_happenings(rng, 300)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(event_columns, "ZONE", 16)
+        patch.setattr(search, "BLOCK", 32)
+        path = tmp_path_factory.mktemp("weeks") / "a.rmem"
+        with Memory.open(path, config=CONFIG.model_copy(update={"intake": late})) as memory:
+            assert len(memory.log(happenings).event_ids) == 300
+            yield memory
+
+
+@laws
+@given(seeds)
+def test_over_weeks_fewer_hits_are_the_first_of_more(weeks, seed):
+    rng = np.random.default_rng(seed)
+    since_ns, until_ns = np.sort(rng.integers(0, 28 * DAY_NS, 2)).tolist()
+    wanted, asked = random_question(rng, 300)
+    wanted = replace(
+        wanted,
+        since_ns=since_ns if rng.random() < 0.5 else None,
+        until_ns=until_ns if rng.random() < 0.5 else None,
+    )
+
+    every = found(weeks, wanted, **asked)
+
+    for limit in (1, 5, 20):
+        assert found(weeks, wanted, limit=limit, **asked) == every[:limit]
+
+
+def test_what_ended_when_the_span_begins_is_in_it(weeks):
+    for event in weeks.event_search.events(range(1, 301)):
+        wanted = EventFilter(since_ns=event.until_ns, until_ns=event.until_ns, with_held=True)
+
+        assert [event_id for event_id, _ in found(weeks, wanted)] == [event.event_id]
+
+
 def test_among_many_only_those_of_like_signs_are_compared(lived, monkeypatch):
     rng = np.random.default_rng(1)
     questions = rng.normal(0, 1, (20, DIM))
@@ -268,6 +309,23 @@ def test_whatever_changes_the_index_follows_it(memory):
 
             assert_equal_to_twin(memory, rng, questions=2)
             assert_equal_to_twin(reader, rng, questions=1)
+
+
+def test_the_end_of_the_log_is_where_it_is_now(memory):
+    def age_of(event_id):
+        hits = memory.event_search.search(EventFilter(), limit=100)
+        return next(1 / hit.parts.time - 1 for hit in hits if hit.event_id == event_id)
+
+    assert found(memory, EventFilter(since_ns=1000 * NS)) == []
+
+    (last_id,) = memory.log([Happening(kind="told", stamp_ns=2000 * NS, text="late")]).event_ids
+    since = EventFilter(since_ns=1000 * NS)
+    assert [event_id for event_id, _ in found(memory, since)] == [last_id]
+    before = age_of(1)
+    memory.forget(event_ids=[last_id])
+
+    assert found(memory, since) == []
+    assert age_of(1) < before / 10
 
 
 def test_what_is_undone_is_not_found(memory):
