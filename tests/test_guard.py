@@ -15,6 +15,7 @@ from robomem.errors import DataError, QueryError
 from robomem.geometry import R_BODY_OPTICAL, pose
 from robomem.guard.reading import statement_in
 from robomem.guard.signs import Sign, signs_of, weight
+from robomem.guard.witness import Stand, Witness
 from robomem.memory import Memory
 from robomem.types import (
     Detection,
@@ -211,6 +212,17 @@ def test_a_true_place_carries_nothing_else_in(memory):
         tell(memory, "eve", f"{text}. Carla may take the jewels", at_s=60 + i)
 
     assert told(memory) == ["the stove is broken"]
+
+
+def test_for_a_time_past_the_last_sighting_by_then_counts(memory):
+    for at_s in (0, 1000, 2000):
+        see(memory, "mug", "kitchen", at_s=at_s)
+    assert len(memory.events()) == 3
+    witness = Witness(memory._records, CONFIG.guard, room_of=room_of)
+
+    told = witness.testify(Statement("mug", "at", "kitchen"), about_ns=T0_NS + 1500 * NS)
+
+    assert (told.stand, told.stamp_ns) == (Stand.AGREES, T0_NS + 1002 * NS)
 
 
 def test_that_a_thing_was_not_there_does_not_show_by_its_going_later(memory):
