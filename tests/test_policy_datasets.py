@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from robomem.errors import ConfigError, FormatError
-from robomem.policy.datasets import statistics
+from robomem.policy.datasets import layout, statistics
 from robomem.policy.datasets.layout import Episode
 from robomem.policy.datasets.reading import read_dataset
+from robomem.policy.datasets.recording import recorded
 from robomem.policy.datasets.writing import write_dataset
 
 
@@ -58,6 +59,57 @@ def test_what_is_written_is_read(path, episodes):
     assert found.tasks == ("look, then act", "act")
     for one, other in zip(found, episodes, strict=True):
         check_same(one, other)
+
+
+def test_a_task_that_changes_within_an_episode_is_told_of_every_frame(tmp_path, rng):
+    wanted = [episode(rng, task=("look", "look", "act", "act", "look")), episode(rng, task="act")]
+    write_dataset(tmp_path / "set", wanted, fps=10)
+
+    found = read_dataset(tmp_path / "set")
+
+    assert found.tasks == ("look", "act")
+    for one, other in zip(found, wanted, strict=True):
+        check_same(one, other)
+
+
+def test_tasks_are_as_many_as_frames(tmp_path, rng):
+    with pytest.raises(FormatError, match="2 tasks for 5 frames"):
+        write_dataset(tmp_path / "set", [episode(rng, task=("look", "act"))], fps=10)
+
+
+def test_columns_that_only_others_write_are_read_or_told_of(path, episodes):
+    """Images told channels first, arrays of two dimensions; strings and videos are left out."""
+    grid = [
+        [[float(frame + 4 * row + column) for column in range(4)] for row in range(3)]
+        for frame in range(14)
+    ]
+    _rewrite(path, DATA, lambda t: t.append_column("grid", pa.array(grid)))
+    _rewrite(path, DATA, lambda t: t.append_column("words", pa.array(["x"] * 14)))
+    features = json.loads((path / "meta/info.json").read_text())["features"]
+    features["observation.images.wrist"]["shape"] = [3, 4, 6]
+    features["grid"] = {"dtype": "float32", "shape": [3, 4], "names": None}
+    features["words"] = {"dtype": "string", "shape": [1], "names": None}
+    features["top"] = {"dtype": "video", "shape": [48, 64, 3], "names": None}
+    _tell(path, features=features)
+
+    found = read_dataset(path)
+
+    assert set(found.unread) == {"words", "top"}
+    assert found.features["observation.images.wrist"].shape == (4, 6, 3)
+    np.testing.assert_array_equal(found[1].columns["grid"], np.array(grid, np.float32)[5:7])
+    for one, other in zip(found, episodes, strict=True):
+        wrist = "observation.images.wrist"
+        np.testing.assert_array_equal(one.columns[wrist], other.columns[wrist], strict=True)
+
+
+def test_pictures_of_a_task_are_recorded():
+    sim = pytest.importorskip("robomem_sim.tasks")
+    (found,) = recorded(f"{sim.NAMESPACE}/ShellReach-v0", {"images": True}, episodes=1)
+
+    images = found.columns["observation.images.front"]
+
+    assert images.dtype == np.uint8
+    assert images.shape == (len(found.timestamps_s), 48, 48, 3)
 
 
 def test_episodes_go_on_in_the_next_file_when_one_is_full(tmp_path, episodes):
@@ -115,13 +167,16 @@ def test_statistics_are_those_of_all_frames(path, episodes):
     assert stats["observation.state"].keys() >= statistics.QUANTILES.keys()
 
 
+FLOATS = {"min_value": -(2.0**15), "max_value": 2.0**15}
+
+
 @settings(max_examples=25, deadline=None)
 @given(
-    column=st.sampled_from(["bool", "float32", "float64", "int32", "int64", "uint8"]).flatmap(
+    column=st.sampled_from(layout.DTYPES).flatmap(
         lambda kind: arrays.arrays(
             kind,
             st.tuples(st.integers(1, 5), st.integers(2, 4)),
-            elements={"min_value": -(2.0**99), "max_value": 2.0**99} if "float" in kind else None,
+            elements=FLOATS if "float" in kind else None,
         )
     )
 )
@@ -177,9 +232,26 @@ def test_no_episode_is_no_data_set(tmp_path):
         write_dataset(tmp_path / "set", [], fps=10)
 
 
+def test_what_is_empty_or_old_is_told_so(path):
+    _tell(path, codebase_version="v2.1")
+    with pytest.raises(FormatError, match="convert_dataset_v21_to_v30"):
+        read_dataset(path)
+
+    (path / "meta/episodes/chunk-000/file-000.parquet").unlink()
+    _tell(path, codebase_version="v3.0", total_episodes=0, total_frames=0)
+    with pytest.raises(FormatError, match="holds no episode"):
+        read_dataset(path)
+
+
 def _tell(path, **changes):
     info = json.loads((path / "meta/info.json").read_text())
     (path / "meta/info.json").write_text(json.dumps(info | changes))
+
+
+def _shape(path, key, shape):
+    features = json.loads((path / "meta/info.json").read_text())["features"]
+    features[key]["shape"] = shape
+    _tell(path, features=features)
 
 
 def _cut(path, name):
@@ -215,6 +287,8 @@ DATA = "data/chunk-000/file-000.parquet"
         lambda p: _tell(p, data_path="../../{chunk_index}"),
         lambda p: _tell(p, features={}),
         lambda p: _tell(p, features={"action": {"dtype": "int64", "shape": [-1]}}),
+        lambda p: _shape(p, "action", [2**40]),
+        lambda p: _shape(p, "observation.state", [3, 2]),
         lambda p: _tell(p, total_frames=15),
         lambda p: _tell(p, fps="fast"),
         lambda p: (p / "meta/stats.json").write_text('{"action": {"mean": "x"}}'),
@@ -231,6 +305,9 @@ DATA = "data/chunk-000/file-000.parquet"
         lambda p: _replace(p, "timestamp", [float("nan")] * 14),
         lambda p: _replace(p, "observation.images.wrist", ["x"] * 14),
         lambda p: _widen(p, "action"),
+        lambda p: _rewrite(
+            p, DATA, lambda t: t.set_column(0, "observation.state", [[[None, 0.0, 1.0]] * 14])
+        ),
         lambda p: _rewrite(p, "meta/tasks.parquet", lambda t: t.slice(1)),
     ],
 )

@@ -73,7 +73,9 @@ def _tell(args: Namespace, found: "Dataset") -> None:
     features = {key: f"{each.dtype} {list(each.shape)}" for key, each in found.features.items()}
     if args.json:
         told = {"episodes": len(found), "frames": found.frames, "fps": found.fps}
-        print_json({**told, "tasks": found.tasks, "features": features, "videos": found.videos})
+        print_json(
+            {**told, "tasks": found.tasks, "features": features, "unread": list(found.unread)}
+        )
         return
     print_facts(
         [
@@ -82,6 +84,9 @@ def _tell(args: Namespace, found: "Dataset") -> None:
             ("frames", f"{found.frames:,}, {found.fps:g} a second"),
             ("tasks", "; ".join(found.tasks)),
             *features.items(),
-            *((key, "in videos, which are not read") for key in found.videos),
+            *(
+                (key, f"{each.dtype} {list(each.shape)}, not read")
+                for key, each in found.unread.items()
+            ),
         ]
     )

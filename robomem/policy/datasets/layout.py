@@ -22,8 +22,20 @@ INFO, STATS, TASKS = "meta/info.json", "meta/stats.json", "meta/tasks.parquet"
 EPISODES = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 CHUNK_FILES = 1000  # files in a folder
-IMAGE, VIDEO = "image", "video"
-DTYPES = ("bool", "float32", "float64", "int32", "int64", "uint8")
+IMAGE = "image"
+DTYPES = (
+    "bool",
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+)
+MAX_SIZE = 2**31 - 1  # of a list in Arrow
 
 Columns = dict[str, NDArray[Any]]
 
@@ -33,7 +45,7 @@ class Feature:
     """What a column holds.
 
     Attributes:
-        dtype: Of numpy; "image" for images, "video" for what lies in videos.
+        dtype: Of numpy; "image" for images; others, such as "video" and "string", are not kept.
         shape: Of a frame's value: (D,), (1,) for a number, (H, W, 3) for an image.
         names: Of its dimensions, where they have any.
     """
@@ -58,46 +70,56 @@ class Episode:
     """One demonstration.
 
     Attributes:
-        task: What was to be done, in words.
+        task: What was to be done, in words; where it changed, for each of the T frames.
         columns: (T, ...) of every feature: "action", "observation.state", "observation.images.NAME" uint8 (T, H, W, 3).
         timestamps_s: (T,) float32 since it began.
     """
 
-    task: str
+    task: str | tuple[str, ...]
     columns: Columns
     timestamps_s: NDArray[np.float32]
 
 
 def arrow_type(feature: Feature) -> Any:
-    """Return the Arrow type of a column; raises FormatError where there is none."""
+    """Return the Arrow type of a column that is kept."""
     if feature.dtype == IMAGE:
         return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    if feature.dtype not in DTYPES or len(feature.shape) != 1 or feature.shape[0] < 1:
-        raise FormatError(
-            f"a column is one of {', '.join(DTYPES)} and of one dimension, or images: got {feature}",
-            reason=Reason.OBSERVATION_SHAPE,
-        )
-    item = pa.from_numpy_dtype(np.dtype(feature.dtype))
-    return item if feature.shape == (1,) else pa.list_(item, feature.shape[0])
+    kind = pa.from_numpy_dtype(np.dtype(feature.dtype))
+    for size in reversed(feature.shape if feature.shape != (1,) else ()):
+        kind = pa.list_(kind, size)
+    return kind
+
+
+def is_kept(feature: Feature) -> bool:
+    """Return whether a feature is of numbers, or of colour images that are no video."""
+    if feature.dtype == IMAGE:
+        return len(feature.shape) == 3 and feature.shape[2] == 3
+    return feature.dtype in DTYPES and len(feature.shape) > 0
 
 
 def feature_of(key: str, column: NDArray[Any]) -> Feature:
-    """Return what a column (T, ...) holds."""
+    """Return what a column (T, ...) holds; raises FormatError where it is not written."""
     if column.ndim == 4 and column.dtype == np.uint8 and column.shape[3] == 3:
         return Feature(IMAGE, column.shape[1:], ("height", "width", "channels"))
     feature = Feature(column.dtype.name, column.shape[1:] or (1,))
-    try:
-        arrow_type(feature)
-    except FormatError as err:
-        raise FormatError(f"{key}: {err}", reason=err.reason) from err
+    if feature.dtype not in DTYPES or len(feature.shape) != 1 or feature.shape[0] < 1:
+        raise FormatError(
+            f"{key} is one of {', '.join(DTYPES)} and of one dimension, or images: got {feature}",
+            reason=Reason.OBSERVATION_SHAPE,
+        )
     return feature
 
 
 def feature_from(key: str, told: object) -> Feature:
-    """Return a feature as meta/info.json tells it; raises FormatError where it is none."""
+    """Return a feature as meta/info.json tells it; raises FormatError where it is none.
+
+    LeRobot lets images be told channels first, and keeps them as any others.
+    """
     match told:
         case {"dtype": str(dtype), "shape": list(shape)} if all(
-            type(size) is int and size > 0 for size in shape
+            type(size) is int and 0 < size <= MAX_SIZE for size in shape
         ):
+            if dtype == IMAGE and len(shape) == 3 and shape[0] == 3 != shape[2]:
+                shape = [*shape[1:], 3]
             return Feature(dtype, tuple(shape))
     raise FormatError(f"{INFO} tells no dtype and shape of {key}: {str(told)[:80]}")

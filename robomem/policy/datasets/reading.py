@@ -25,11 +25,11 @@ from robomem.policy.datasets.layout import (
     STATS,
     TASKS,
     VERSION,
-    VIDEO,
     Episode,
     Feature,
     arrow_type,
     feature_from,
+    is_kept,
 )
 
 PLACES = ("episode_index", "length", "data/chunk_index", "data/file_index")
@@ -45,7 +45,7 @@ class Dataset:
         fps: Frames a second.
         robot_type: Such as "so100".
         features: What it has of every frame, but for the indices.
-        videos: Features that lie in videos, which are not read.
+        unread: Features that are not read: those in videos, strings, images without colours.
         stats: Of every feature: min, max, mean, std, count.
         tasks: Sentences, in the order of their index.
         frames: How many there are.
@@ -55,7 +55,7 @@ class Dataset:
     fps: float
     robot_type: str | None
     features: Mapping[str, Feature]
-    videos: tuple[str, ...]
+    unread: Mapping[str, Feature]
     stats: Mapping[str, Mapping[str, NDArray[Any]]]
     tasks: tuple[str, ...]
     frames: int
@@ -81,14 +81,17 @@ class Dataset:
                 f"episode {index} has {place['length']} frames, {file} holds {table.num_rows}"
             )
         _check_moments(table, f"episode {index}")
-        tasks = set(table["task_index"].to_pylist())
-        if len(tasks) != 1 or not tasks <= set(range(len(self.tasks))):
-            raise FormatError(f"episode {index} has one task of {TASKS}, got {sorted(tasks)[:5]}")
         return Episode(
-            self.tasks[tasks.pop()],
+            self._task(_numpy(table, "task_index", INDICES["task_index"])),
             {key: _numpy(table, key, feature) for key, feature in self.features.items()},
             _numpy(table, "timestamp", INDICES["timestamp"]),
         )
+
+    def _task(self, numbers: NDArray[Any]) -> str | tuple[str, ...]:
+        if not np.isin(numbers, np.arange(len(self.tasks))).all():
+            raise FormatError(f"tasks are numbered as in {TASKS}, got {np.unique(numbers)[:5]}")
+        tasks = tuple(self.tasks[number] for number in numbers)
+        return tasks[0] if len(set(tasks)) == 1 else tasks
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -100,7 +103,10 @@ def read_dataset(path: Path) -> Dataset:
     info = _json(path / INFO)
     version = info.get("codebase_version")
     if not isinstance(version, str) or version.split(".")[0] != VERSION.split(".")[0]:
-        raise FormatError(f"{path} is of version {version}, this robomem reads {VERSION}")
+        raise FormatError(
+            f"{path} is of version {version}, this robomem reads {VERSION}: "
+            "LeRobot's convert_dataset_v21_to_v30 makes that of a v2.1"
+        )
     if info.get("data_path") != DATA:  # a path of its own making could lead anywhere
         raise FormatError(f"{INFO} tells another data_path than {DATA}")
     told = info.get("features")
@@ -108,6 +114,8 @@ def read_dataset(path: Path) -> Dataset:
         raise FormatError(f"{INFO} tells no features, or lacks some of {', '.join(INDICES)}")
     features = {key: feature_from(key, each) for key, each in told.items() if key not in INDICES}
     places = _places(path)
+    if not places:
+        raise FormatError(f"{path} holds no episode, or its recording was not finished")
     _check_files(path, places)
     if (info.get("total_episodes"), info.get("total_frames")) != (
         len(places),
@@ -118,8 +126,8 @@ def read_dataset(path: Path) -> Dataset:
         path=path,
         fps=_rate(info),
         robot_type=info.get("robot_type"),
-        features={key: f for key, f in features.items() if f.dtype != VIDEO},
-        videos=tuple(key for key, f in features.items() if f.dtype == VIDEO),
+        features={key: f for key, f in features.items() if is_kept(f)},
+        unread={key: f for key, f in features.items() if not is_kept(f)},
         stats=_statistics(path),
         tasks=_tasks(path),
         frames=info["total_frames"],
@@ -223,21 +231,31 @@ def _numpy(table: Any, key: str, feature: Feature) -> NDArray[Any]:
     """Return a column (T, ...), checked against what it should hold."""
     if key not in table.column_names:
         raise FormatError(f"there is no column {key}")
-    column, kind = table[key].combine_chunks(), arrow_type(feature)
-    if column.null_count:
-        raise FormatError(f"{key} has holes")
+    column, kind = _plain(table[key].combine_chunks()), arrow_type(feature)
+    _check_whole(key, column)
     try:
         column = column.cast(kind)
     except pa.ArrowException as err:
         raise FormatError(f"{key} is not {feature.dtype} {feature.shape}: {err}") from err
     if feature.dtype == IMAGE:
         return np.stack([_image(key, cell["bytes"].as_py(), feature) for cell in column])
-    if feature.shape != (1,):
+    while pa.types.is_fixed_size_list(column.type):
         column = column.flatten()
+    _check_whole(key, column)
     numbers: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return numbers.astype(feature.dtype).reshape(
         len(table), *(feature.shape if feature.shape != (1,) else ())
     )
+
+
+def _check_whole(key: str, column: Any) -> None:
+    if column.null_count:
+        raise FormatError(f"{key} has holes")
+
+
+def _plain(column: Any) -> Any:
+    """Return the arrays of LeRobot, of two dimensions or more, as the lists that they are without it."""
+    return column.storage if isinstance(column.type, pa.BaseExtensionType) else column
 
 
 def _image(key: str, data: bytes | None, feature: Feature) -> NDArray[np.uint8]:

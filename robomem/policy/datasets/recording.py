@@ -17,7 +17,7 @@ def recorded(
 ) -> Iterator[Episode]:
     """Yield what the expert observes and does, an episode a seed.
 
-    Images are told as (H, W, 3), as data sets keep them. `next.reward` and `next.done` are what a step led to;
+    Images are told as (H, W, 3), as data sets keep them, whether the task tells them so or as (3, H, W). `next.reward` and `next.done` are what a step led to;
     `is_scored` says whether the action counted.
 
     Raises:
@@ -55,6 +55,6 @@ def _column(key: str, values: NDArray[Any]) -> NDArray[Any]:
     """Return values (T, ...) as data sets keep them: images as bytes (T, H, W, 3), all else in one dimension."""
     if key.startswith(IMAGES):
         pixels = values if values.dtype == np.uint8 else np.round(values * 255).astype(np.uint8)
-        return np.moveaxis(pixels, 1, -1)
+        return pixels if pixels.shape[-1] == 3 else np.moveaxis(pixels, 1, -1)
     flat = values.reshape(len(values), -1)
     return flat[:, 0] if flat.shape[1] == 1 else flat

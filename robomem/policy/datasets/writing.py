@@ -120,14 +120,15 @@ class _Writer:
         _write_json(self._root / INFO, self._info(fps, robot_type))
 
     def _with_indices(self, episode: Episode, count: int) -> Columns:
-        number = self._tasks.setdefault(episode.task, len(self._tasks))
+        tasks = _tasks_of(episode)
+        numbers = [self._tasks.setdefault(task, len(self._tasks)) for task in tasks]
         return {
             **episode.columns,
             "timestamp": episode.timestamps_s.astype(np.float32),
             "frame_index": np.arange(count),
             "episode_index": np.full(count, len(self._rows)),
             "index": np.arange(self.frames, self.frames + count),
-            "task_index": np.full(count, number),
+            "task_index": np.broadcast_to(numbers, count),
         }
 
     def _append(self, table: Any) -> None:
@@ -150,7 +151,7 @@ class _Writer:
         place = self._place()
         return {
             "episode_index": len(self._rows),
-            "tasks": [episode.task],
+            "tasks": list(dict.fromkeys(_tasks_of(episode))),
             "length": count,
             "dataset_from_index": self.frames,
             "dataset_to_index": self.frames + count,
@@ -197,6 +198,8 @@ def _checked_length(episode: Episode) -> int:
             f"an episode has one row or more a frame in every column, got {lengths} and {count} times",
             reason=Reason.OBSERVATION_SHAPE,
         )
+    if len(_tasks_of(episode)) not in (1, count):
+        raise FormatError(f"{len(episode.task)} tasks for {count} frames")
     stamps = episode.timestamps_s
     if not np.isfinite(stamps).all() or (np.diff(stamps) < 0).any() or stamps[0] < 0:
         raise FormatError(
@@ -204,6 +207,11 @@ def _checked_length(episode: Episode) -> int:
             reason=Reason.STAMP_INVALID,
         )
     return count
+
+
+def _tasks_of(episode: Episode) -> tuple[str, ...]:
+    """Return the task of every frame, or the only one."""
+    return (episode.task,) if isinstance(episode.task, str) else episode.task
 
 
 def _check_columns(columns: Columns, features: dict[str, Feature]) -> None:
