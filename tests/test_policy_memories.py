@@ -74,6 +74,20 @@ def test_stepping_goes_on_from_where_running_ended(name):
 
 @every_memory
 @torch.no_grad()
+def test_a_step_whose_state_is_thrown_away_changes_nothing(name):
+    memory, moments, other = tiny(name), lived(1, 60), lived(1, 60, seed=2)
+
+    state, outputs = memory.init_state(1), []
+    for t in range(60):
+        memory.step(Moments(*(part[:, t] for part in other)), state)
+        output, state = memory.step(Moments(*(part[:, t] for part in moments)), state)
+        outputs.append(output)
+
+    torch.testing.assert_close(torch.stack(outputs, 1), walk(memory, moments)[0])
+
+
+@every_memory
+@torch.no_grad()
 def test_sequences_of_different_length_go_on_in_one_batch(name):
     memory, moments = tiny(name), lived(2, 40)
     _, early = memory(cut(Moments(*(part[:1] for part in moments)), 0, 11))

@@ -114,7 +114,8 @@ class HCAM(AttentiveMemory):
     def _written(self, entry: Entries, state: State) -> Chunks:
         """Write the entry (B, 1, C) of the present moment into its slot, and say what its chunk is like now.
 
-        In place, since a ring of a thousand moments is dear to copy at every one of them.
+        In place, since a ring of a thousand moments is dear to copy at every one of them. Nobody reads the slot before
+        its chunk is full: a step whose state is thrown away has changed nothing.
         """
         robots = torch.arange(len(state["written"]), device=state["written"].device)
         slot = state["written"] % self._ring

@@ -47,7 +47,8 @@ class PolicyMemory(nn.Module, ABC):
     def step(self, moment: Moments, state: State) -> tuple[Tensor, State]:
         """Take one moment (B, ...) in; return what is remembered at it, (B, output_size), and the state after it.
 
-        The state that is given may be written into: who wants to go on from it twice clones it before.
+        The state that is given may be written into, as far as a step from it, whose state is thrown away, changes no
+        other: who goes on from it twice clones it before.
         """
 
     @abstractmethod
