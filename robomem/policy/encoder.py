@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from robomem.policy.observation import ACTION, STATE
 
 MEAN_RGB, STD_RGB = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
-MAX_DEVIATIONS = (
-    10.0  # farther out, a state is held: what was never seen shall not saturate all else
-)
+MAX_DEVIATIONS = 10.0
+"""Farther out, a state is held: what was never seen shall not saturate all else."""
 FLAT = 1e-6  # a channel that varies less is not scaled up
 
 Stats = dict[str, dict[str, list[float]]]

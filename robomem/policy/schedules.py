@@ -155,9 +155,8 @@ def data_and_noise(alpha: Floats, sigma: Floats, prediction: Prediction) -> tupl
     one, zero = np.ones_like(alpha), np.zeros_like(alpha)
     if prediction == "epsilon":
         x0, noise = (1 / alpha, -sigma / alpha), (zero, one)
-    elif (
-        prediction == "v"
-    ):  # Salimans and Ho, "Progressive distillation", 2022: v = alpha noise - sigma x_0
+    elif prediction == "v":
+        # v = alpha noise - sigma x_0: Salimans and Ho, "Progressive distillation", 2022.
         x0, noise = (alpha, -sigma), (sigma, alpha)
     elif prediction == "flow":  # the velocity noise - x_0
         x0, noise = (one, -sigma), (one, alpha)

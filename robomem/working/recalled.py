@@ -23,10 +23,8 @@ from robomem.working.short_term import Held
 
 WORDS_SIZE = 32
 FIXED = 7  # place (3), distance, whether there is a place, age, score
-AGE_UNIT_S, REACH_M = (
-    10.0,
-    2.0,
-)  # from about here on, ages and distances are told by their logarithm
+AGE_UNIT_S, REACH_M = 10.0, 2.0
+"""From about here on, ages and distances are told by their logarithm."""
 
 Floats = NDArray[np.float32]
 Embed = Callable[[str], ArrayLike]

@@ -117,9 +117,8 @@ class Block(nn.Module):
             keys_values: (2, B, M, width) of the context.
             bias: (B, M), added to the logits.
         """
-        shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = self.modulation(condition)[
-            :, None
-        ].chunk(6, dim=-1)
+        modulation = self.modulation(condition)[:, None]
+        shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = modulation.chunk(6, dim=-1)
         q, k, v = self.self_in(modulated(x, shift_1, scale_1)).chunk(3, dim=-1)
         x = x + gate_1 * self.self_out(attend(q, k, v, heads=self.heads))
         q = self.cross_in(self.cross_norm(x))

@@ -165,9 +165,8 @@ class ShortTerm(PolicyMemory):
 
     def _fits(self, rows: Tensor, positions: Tensor, past: Tensor, where: Tensor) -> Tensor:
         """Return how alike rows (B, R, C) are to past ones (B, N, C) within the radius: (B, R, N)."""
-        alike = functional.normalize(rows, dim=-1) @ functional.normalize(past, dim=-1).transpose(
-            1, 2
-        )
+        units = functional.normalize(past, dim=-1)
+        alike = functional.normalize(rows, dim=-1) @ units.transpose(1, 2)
         away = squared_distances(positions, where)
         return alike.masked_fill(away > self.settings.radius_m**2, OUT_OF_REACH)
 

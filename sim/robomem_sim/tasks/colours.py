@@ -19,7 +19,7 @@ class RememberColour(ScriptedTask):
         colours: how many there are to choose among.
         delay_steps: moments between the cue and the question.
         cue_steps: moments for which the cue is shown.
-        distractors: the share of the delay's moments at which some colour is shown that is not the cue.
+        distractors: the share of the delay's moments at which some colour is shown, any, but not as the cue.
     """
 
     def __init__(

@@ -72,9 +72,8 @@ class DrawerSearch(TableTask):
         if np.hypot(x_m - handle[0], z_m - handle[2]) <= ARRIVED_M:
             return gripper.toward(handle, grip=OPEN)
         before_y = handle[1] - BEFORE_M
-        is_near = (
-            y_m > before_y + ARRIVED_M
-        )  # back off before going sideways, out of the way of other handles
+        # Back off before going sideways, out of the way of other handles.
+        is_near = y_m > before_y + ARRIVED_M
         before = (x_m, before_y, z_m) if is_near else (handle[0], before_y, handle[2])
         return gripper.toward(np.array(before), grip=OPEN)
 

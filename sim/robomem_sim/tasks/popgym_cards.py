@@ -11,11 +11,8 @@ from robomem_sim.tasks.third_party import third_party
 
 DECK, SUITS, MOST_DECKS = 52, 4, 100
 VALUES = {"colors": 2, "ranks": 13}  # of the cards that match each other
-LEVELS = {
-    "easy": (1, "colors"),
-    "medium": (2, "colors"),
-    "hard": (1, "ranks"),
-}  # decks, and what has to match
+LEVELS = {"easy": (1, "colors"), "medium": (2, "colors"), "hard": (1, "ranks")}
+"""Decks, and what has to match."""
 SEEDS = 2**31
 
 
@@ -130,9 +127,8 @@ class PopgymConcentration(ChoiceTask):
         self._seen_at: dict[int, int] = {}  # the last moment, by card
 
     def _state(self) -> Array:
-        state = np.zeros(
-            (self.cards, self.values + 1), dtype=np.float32
-        )  # the last column is face-down
+        values = self.values + 1  # the last one is face-down
+        state = np.zeros((self.cards, values), dtype=np.float32)
         state[np.arange(self.cards), self._open] = 1.0
         return state[:, :-1].ravel()
 

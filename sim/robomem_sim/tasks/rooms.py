@@ -57,9 +57,8 @@ class HiddenObject(ChoiceTask):
         self._place = int(rng.choice(rooms[:in_sight] if self._is_in_sight else rooms[in_sight:]))
         self._kinds = dict(zip(rooms[:in_sight].tolist(), kinds.tolist(), strict=False))
         self._closed = set(rooms[in_sight:].tolist())
-        self._asked = self._kinds.get(
-            self._place, int(kinds[in_sight])
-        )  # that one lies nowhere in sight
+        hidden = int(kinds[in_sight])  # lies nowhere in sight
+        self._asked = self._kinds.get(self._place, hidden)
         self._tour: list[int] = rng.permutation(self.rooms).tolist()
         self._room = self._tour[0]
         self._searched: dict[int, int] = {}  # moment at which one looked into the cupboard, by room

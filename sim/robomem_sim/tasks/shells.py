@@ -30,9 +30,8 @@ class ShellGame(ScriptedTask):
 
     def _write(self, rng: Generator) -> Script:
         begin, turn_steps = int(rng.integers(LEAD_IN)), self.pause_steps + 1
-        moments = begin + turn_steps * np.arange(
-            self.swaps + 2
-        )  # the ball, the swaps, the question
+        turns = self.swaps + 2  # the ball, the swaps, the question
+        moments = begin + turn_steps * np.arange(turns)
         states = blank(moments[-1] + 1, self.state_size)
         ball = int(rng.integers(self.cups))
         states[begin, ball] = 1.0
