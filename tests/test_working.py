@@ -234,3 +234,20 @@ def test_entries_at_hand_become_tokens_of_the_same_kind():
         tokens.features[0], [np.log(2), 0, 0, np.log(2), 1, np.log(2), 1, 1, 0], rtol=1e-6
     )
     assert tokens.mask.tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "error"),
+    [
+        ({"size": 3}, DataError),
+        ({"size": 0}, ConfigError),
+        ({"size": 2, "slots": 0}, ConfigError),
+        ({"size": 2, "slots": -1}, ConfigError),
+    ],
+)
+def test_held_entries_of_another_size_are_refused(sizes, error):
+    memory = ShortTermMemory(2)
+    write(memory, [1, 0])
+
+    with pytest.raises(error):
+        held_tokens(memory.read([1, 0], T_map_base=HERE, stamp_s=10.0), **sizes)

@@ -69,8 +69,7 @@ def recalled_tokens(
         ConfigError: Slots or size is less than 1.
         DataError: The pose or the stamp is none, or an embedding has another size.
     """
-    if slots < 1 or size < 1:
-        raise ConfigError(f"1 slot and 1 number of an embedding or more, got {slots} and {size}")
+    _check_sizes(slots, size)
     T_base_map = inverse(checked_pose(T_map_base, "T_map_base"))
     now_ns = checked_stamp(now_ns)
     embed = embed or (lambda text: hashed_words(text, size))
@@ -85,11 +84,17 @@ def recalled_tokens(
 
 
 def held_tokens(held: Iterable[Held], *, size: int, slots: int = 8) -> RecalledTokens:
-    """Return entries of a `ShortTermMemory` as tokens of the same kind; their embeddings have (size,) numbers."""
-    rows = [
-        _token(entry.p_base, age_s=entry.age_s, score=entry.score, said=entry.embedding)
-        for entry in islice(held, slots)
-    ]
+    """Return entries of a `ShortTermMemory` as tokens of the same kind; their embeddings have (size,) numbers.
+
+    Raises:
+        ConfigError: Slots or size is less than 1.
+        DataError: An embedding has another size.
+    """
+    _check_sizes(slots, size)
+    rows = []
+    for entry in islice(held, slots):
+        said = _checked(entry.embedding, size)
+        rows.append(_token(entry.p_base, age_s=entry.age_s, score=entry.score, said=said))
     return _filled(rows, slots, FIXED + size)
 
 
@@ -130,6 +135,11 @@ def _filled(rows: Sequence[Floats], slots: int, size: int) -> RecalledTokens:
     if rows:
         features[: len(rows)] = rows
     return RecalledTokens(features, np.arange(slots) < len(rows))
+
+
+def _check_sizes(slots: int, size: int) -> None:
+    if slots < 1 or size < 1:
+        raise ConfigError(f"1 slot and 1 number of an embedding or more, got {slots} and {size}")
 
 
 def _checked(said: ArrayLike, size: int) -> Floats:
