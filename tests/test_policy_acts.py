@@ -29,9 +29,8 @@ SMALL = {
 def make_policy(**settings):
     torch.manual_seed(0)
     policy = DiffusionPolicy(PolicyConfig(**{**SMALL, **settings}))
-    for parameter in (
-        policy.parameters()
-    ):  # AdaLN-zero begins as the identity: nothing would be seen of the rest
+    # AdaLN-zero begins as the identity: nothing would be seen of the rest.
+    for parameter in policy.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1)
     return policy.eval()
@@ -51,6 +50,15 @@ def episodes(batch=3, length=12, *, reads=4):
         "reads": torch.randint(length, (batch, reads), generator=rng),
         "action": (torch.rand(batch, reads, 1, 2, generator=rng) * 2 - 1).expand(-1, -1, 8, -1),
     }
+
+
+@pytest.mark.parametrize(("dropout", "counts"), [(0.0, True), (0.999, False)])
+def test_a_context_that_is_left_out_teaches_nothing(dropout, counts):
+    policy = make_policy(context_dropout=dropout).train()
+
+    policy(episodes())[0].backward()
+
+    assert bool(policy.roles.grad[0].any()) == counts
 
 
 @pytest.mark.parametrize("memory", ["none", "gru", "transformer", "hcam"])

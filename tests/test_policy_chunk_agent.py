@@ -96,6 +96,25 @@ def test_a_frame_that_was_dropped_shifts_no_action(agent):
     torch.testing.assert_close(action, state[PLAN][:, 3])
 
 
+def test_a_stamp_that_goes_backwards_begins_another_chunk(agent):
+    state, plans = agent.init_state(1), []
+    for stamp_s in (5.0, 4.0):
+        moment = Moments(torch.randn(1, 18), torch.tensor([stamp_s]), torch.zeros(1, 3))
+        action, state = agent.step(moment, state)
+        plans.append(state[PLAN])
+
+    assert not torch.equal(*plans)
+    torch.testing.assert_close(action, plans[1][:, 0])
+
+
+def test_an_episode_in_which_nothing_counts_is_learned_from_all_the_same(agent, demonstrations):
+    batch = demonstrations.batch(0)
+
+    losses = agent(batch._replace(weights=torch.zeros_like(batch.weights)))
+
+    assert losses.total.isfinite()
+
+
 def test_actions_come_at_the_pace_of_the_task(monkeypatch):
     as_it_is = Demonstrations(settings()).shape
     monkeypatch.setattr(ShellReach, "step_s", 0.05)

@@ -29,10 +29,11 @@ from robomem.policy.training.demonstrations import (
     dependencies,
 )
 from robomem.policy.training.evaluation import evaluate
+from robomem.policy.training.heads import make_head
 from robomem.policy.training.imitation import Imitation
 from robomem.policy.training.runs import CHECKPOINT, MODEL, load_agent, train
 from robomem.policy.training.settings import TrainingSettings, settings_from
-from robomem.policy.training.tasks import make_task
+from robomem.policy.training.tasks import TaskShape, make_task
 
 TASK = "robomem-tests/Cue-v0"
 
@@ -172,6 +173,22 @@ def test_no_run_learns_from_episodes_that_it_is_tested_on():
     assert (highest + 1) * SEEDS_PER_RUN <= FIRST_TEST_SEED
 
 
+def test_each_seed_of_a_test_has_episodes_of_its_own(monkeypatch):
+    agent, made = Imitation(settings()).agent, []
+
+    def recorded(*task):
+        made.append(make_task(*task))
+        return made[-1]
+
+    monkeypatch.setattr("robomem.policy.training.evaluation.make_task", recorded)
+    for seed in (0, 1):
+        evaluate(agent, TASK, {}, episodes=70, seed=seed)
+
+    seeds = [seed for env in made for seed in env.unwrapped.seeds]
+    assert len(set(seeds)) == len(seeds) == 140
+    assert min(seeds) >= FIRST_TEST_SEED
+
+
 @pytest.mark.parametrize("is_motion", [False, True])
 def test_what_depends_on_a_cue_is_learned_with_a_memory(is_motion):
     task = {"is_motion": is_motion}
@@ -195,6 +212,7 @@ def test_without_a_memory_it_is_chance():
 
     assert score.chance == 0.5
     assert abs(score.mean - 0.5) < 0.15
+    assert score.error == pytest.approx(np.sqrt(score.mean * (1 - score.mean) / 200))
 
 
 @pytest.mark.parametrize("sees_position", [False, True])
@@ -206,6 +224,22 @@ def test_the_encoder_sees_the_position_where_it_may(sees_position):
     here, there = (agent.encoded(each).features for each in (moments, elsewhere))
 
     assert torch.equal(here, there) != sees_position
+
+
+def test_what_was_never_seen_stays_in_bounds():
+    agent = Imitation(settings()).agent
+    moments = batch_of([Demonstrations(settings())[0]]).moments
+    far, farther = (moments._replace(features=moments.features + off) for off in (1e3, 1e6))
+
+    assert torch.equal(agent.encoded(far).features, agent.encoded(farther).features)
+
+
+def test_a_motion_stays_in_its_range():
+    head = make_head(4, TaskShape(3, motion_size=2))
+
+    actions = head.act(1e3 * torch.randn(50, 4))
+
+    assert actions.abs().max() == 1.0
 
 
 def test_attention_is_supervised():
@@ -297,6 +331,16 @@ def test_tensorboard_is_told_what_the_log_is(tmp_path):
         rows = list(csv.DictReader(file))
     assert [event.step for event in told] == [1, 2, 3]
     assert np.allclose([event.value for event in told], [float(row["loss"]) for row in rows])
+
+
+def test_a_gradient_is_no_longer_than_the_clip():
+    run = Imitation(settings(clip_norm=1e-3))
+
+    before = run.step()["gradient_norm"]
+
+    clipped = torch.stack([weight.grad.norm() for weight in run.agent.parameters()]).norm()
+    assert before > 1e-3
+    assert clipped.item() == pytest.approx(1e-3, rel=1e-2)
 
 
 def test_the_rate_rises_then_falls():

@@ -251,3 +251,10 @@ def test_held_entries_of_another_size_are_refused(sizes, error):
 
     with pytest.raises(error):
         held_tokens(memory.read([1, 0], T_map_base=HERE, stamp_s=10.0), **sizes)
+
+
+def test_a_correction_of_no_keyframe_moves_no_empty_slot():
+    memory = ShortTermMemory(2)
+    write(memory, [1, 0])
+
+    assert memory.correct({-1: at(1.0)}) == 0
