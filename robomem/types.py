@@ -213,6 +213,7 @@ class EventKind(StrEnum):
     OUTCOME = "outcome"
 
 
+SIGHTINGS = (EventKind.APPEARED, EventKind.SEEN, EventKind.MOVED)
 LOGGED = (EventKind.OBSERVED, EventKind.TOLD, EventKind.ACTED, EventKind.OUTCOME)
 
 

@@ -11,7 +11,6 @@ from robomem.labels import fold, matches
 from robomem.query import Query, QueryKind
 from robomem.types import EntityState, Event, EventKind, Hit
 
-SIGHTINGS = (EventKind.APPEARED, EventKind.SEEN, EventKind.MOVED)
 CHANGES = (EventKind.APPEARED, EventKind.MOVED, EventKind.MISSING)
 LOGGED = {
     QueryKind.HAPPENED: None,

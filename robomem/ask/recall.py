@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robomem.ask.bounds import Bounds, Reach, bounds_of
-from robomem.ask.happenings import LOGGED, SIGHTINGS, Happenings, Meanings
+from robomem.ask.happenings import LOGGED, Happenings, Meanings
 from robomem.ask.remembered import Path
 from robomem.ask.rooms import Room
 from robomem.ask.scope import Scope, places_of
@@ -40,7 +40,7 @@ from robomem.query import Measure, Query, QueryKind
 from robomem.semantic.facts import Fact, Facts
 from robomem.semantic.facts.relations import PLACES
 from robomem.store.records import Records
-from robomem.types import Entity, EntityState, Event, Evidence, Hit, Vector
+from robomem.types import SIGHTINGS, Entity, EntityState, Event, Evidence, Hit, Vector
 
 
 class Recaller:

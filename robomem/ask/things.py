@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from robomem.ask.bounds import ANYWHERE, Bounds
-from robomem.ask.happenings import ALL, SIGHTINGS, Happenings, Meanings
+from robomem.ask.happenings import ALL, Happenings, Meanings
 from robomem.ask.remembered import stays_of
 from robomem.ask.scope import Scope
 from robomem.checks import MAX_STAMP_NS
@@ -14,7 +14,7 @@ from robomem.labels import fold, matches
 from robomem.query import Measure, Query, QueryKind
 from robomem.semantic.facts import Facts
 from robomem.store.rows import EntityRow
-from robomem.types import Entity, EntityState, EventKind, Hit
+from robomem.types import SIGHTINGS, Entity, EntityState, EventKind, Hit
 
 
 class Things:

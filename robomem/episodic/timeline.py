@@ -8,9 +8,8 @@ from robomem.config import EpisodicConfig
 from robomem.geometry import transform
 from robomem.store.records import Records
 from robomem.store.rows import EntityRow, EventRow
-from robomem.types import EventKind, Keyframe, Vector
+from robomem.types import SIGHTINGS, EventKind, Keyframe, Vector
 
-SIGHTING_KINDS = (EventKind.APPEARED, EventKind.SEEN, EventKind.MOVED)
 TEXTS = {
     EventKind.APPEARED: "{} appeared",
     EventKind.SEEN: "saw {}",
@@ -153,7 +152,7 @@ class Timeline:
                 "event_id = (SELECT event_id FROM event WHERE entity_id = ? AND kind IN (?, ?, ?) "
                 "ORDER BY until_ns DESC, event_id DESC LIMIT 1)"
             )
-            rows = self._records.events.select(latest, entity_id, *SIGHTING_KINDS)
+            rows = self._records.events.select(latest, entity_id, *SIGHTINGS)
             if not rows:
                 return None
             self._current[entity_id] = rows[0]

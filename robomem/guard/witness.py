@@ -13,9 +13,8 @@ from robomem.guard.words import fold
 from robomem.sentences.words import ROOMS
 from robomem.store.records import Records
 from robomem.store.rows import Array, EntityRow, EventRow
-from robomem.types import EntityState, EventKind, Vector
+from robomem.types import SIGHTINGS, EntityState, Vector
 
-SIGHTINGS = (EventKind.APPEARED, EventKind.SEEN, EventKind.MOVED)
 RoomOf = Callable[[Vector], str | None]
 LONG_AGO_NS = -(2**62)
 

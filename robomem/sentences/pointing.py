@@ -1,7 +1,8 @@
 """A sentence that says no more than where something is, in whatever order: "Your keys: in the hall, I left them there".
 
 What is left of it without the words that only point (articles, places, being, putting, finding) is a thing and a room,
-and nothing else. So a sentence with a "not", a "because" or a "poisoned" in it is never read so.
+and nothing else. So a sentence with a "not", a "because" or a "poisoned" in it is never read so, nor one
+that may be an order: "flood the kitchen".
 """
 
 import re
