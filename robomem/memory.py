@@ -370,13 +370,17 @@ class Memory:
             standoff_m: How near is near enough.
 
         Raises:
-            QueryError: A number is not finite, or a distance negative.
+            QueryError: A number is not finite or missing, or a distance negative.
             UnreachableError: No such path is known.
         """
-        x, y, z = start_map
-        goal_x, goal_y, *_ = goal_map
-        if not abs(z) <= self.config.intake.max_coordinate_m:  # nor NaN
-            raise QueryError(f"the floor is at a height within the map's bounds, got {z}")
+        try:
+            x, y, z = start_map
+            goal_x, goal_y, *_ = goal_map
+        except ValueError as err:
+            raise QueryError(
+                f"a route leads from (x, y, z) to (x, y), got {start_map} and {goal_map}"
+            ) from err
+        self._check_floor(z)
         with self._access.lock:
             self._map.refresh()
             return self._floors.route(
@@ -395,10 +399,14 @@ class Memory:
 
         Args:
             floor_m: Height in map, by default `route.floor_m`.
+
+        Raises:
+            QueryError: The map has no such height.
         """
+        floor_m = self.config.route.floor_m if floor_m is None else float(floor_m)
+        self._check_floor(floor_m)
         with self._access.lock:
             self._map.refresh()
-            floor_m = self.config.route.floor_m if floor_m is None else float(floor_m)
             return self._floors.at(floor_m, driven_map=self._driven())
 
     def rooms(self) -> "list[Region]":
@@ -419,6 +427,10 @@ class Memory:
         things = [e for e in self.entities() if e.state is EntityState.PRESENT]
         semantic = self.config.semantic
         return standings(things, touch_m=semantic.touch_m, beside_m=semantic.beside_m)
+
+    def _check_floor(self, floor_m: float) -> None:
+        if not abs(floor_m) <= self.config.intake.max_coordinate_m:  # nor NaN
+            raise QueryError(f"the floor is at a height within the map's bounds, got {floor_m}")
 
     def _driven(self) -> Points:
         return np.array([k.T_map_kf[:3, 3] for k in self.keyframes()]).reshape(-1, 3)

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from robomem.checks import MAX_STAMP_NS
 from robomem.errors import QueryError
 
 MAX_NAME = 100  # characters of a label, a room or words; a longer one names nothing
@@ -124,12 +125,7 @@ class Query:
         self._check_place()
         if self.limit < 1:
             raise QueryError(f"the limit is at least 1, got {self.limit}")
-        if (
-            self.since_ns is not None
-            and self.until_ns is not None
-            and self.since_ns > self.until_ns
-        ):
-            raise QueryError("the time span ends before it begins")
+        self._check_span()
         if sum(1 for _ in self.parts()) > MAX_SUBQUERIES:
             raise QueryError(f"a question holds at most {MAX_SUBQUERIES} others")
         self._check_kind()
@@ -140,6 +136,13 @@ class Query:
             if part is not None:
                 yield part
                 yield from part.parts()
+
+    def _check_span(self) -> None:
+        stamps = [ns for ns in (self.since_ns, self.until_ns) if ns is not None]
+        for stamp_ns in stamps:
+            checked_time(stamp_ns)
+        if sorted(stamps) != stamps:
+            raise QueryError("the time span ends before it begins")
 
     def _check_place(self) -> None:
         if self.near_map is not None:
@@ -165,6 +168,15 @@ class Query:
             raise QueryError(
                 f"text narrows what was told or happened, and {self.kind.value!r} asks for neither"
             )
+
+
+def checked_time(stamp_ns: int) -> int:
+    """Return a time that is asked about; raises QueryError when no stamp can be as large."""
+    if abs(stamp_ns) > MAX_STAMP_NS:
+        raise QueryError(
+            f"the time is out of range: stamps lie within 292 years of 1970, got {stamp_ns} ns"
+        )
+    return stamp_ns
 
 
 def _checked_name(name: str | None, field: str) -> str | None:

@@ -207,6 +207,8 @@ def test_nobody_there_is_an_error_with_a_name():
     ("settings", "error"),
     [
         ({"model_url": "file:///etc/passwd"}, "http"),
+        ({"model_url": "http://example.org:99999/v1"}, "http"),
+        ({"model_url": "http://[::1/v1"}, "http"),
         ({"model_url": "http://example.org/v1", "model_key_variable": "X_KEY"}, "unencrypted"),
         ({"model_url": "https://example.org/v1", "model_key_variable": "X_KEY"}, "not set"),
     ],

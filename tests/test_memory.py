@@ -473,6 +473,8 @@ def test_a_route_leads_through_what_was_seen_to_be_free(memory):
         {"start_map": (np.nan, 0, 0)},
         {"start_map": (0, 0, np.nan)},
         {"start_map": (0, 0, 1e300)},
+        {"start_map": (0, 0)},
+        {"goal_map": (1,)},
         {"goal_map": (np.inf, 0)},
         {"radius_m": np.nan},
         {"radius_m": -1.0},
@@ -485,6 +487,18 @@ def test_a_route_of_wrong_numbers_is_refused(memory, wrong):
 
     with pytest.raises(QueryError):
         memory.route(**(good | wrong))
+
+
+@pytest.mark.parametrize("floor_m", [np.nan, 1e300])
+def test_a_floor_outside_of_the_map_is_refused(memory, floor_m):
+    with pytest.raises(QueryError, match="height"):
+        memory.floor(floor_m)
+
+
+@pytest.mark.parametrize("now_ns", [10**30, -(10**30)])
+def test_a_now_that_no_stamp_can_be_is_refused(memory, now_ns):
+    with pytest.raises(QueryError, match="out of range"):
+        memory.ask("where was the cup yesterday?", now_ns=now_ns)
 
 
 def test_forgotten_is_gone_from_every_file(tmp_path):

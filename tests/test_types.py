@@ -99,6 +99,8 @@ def test_a_detection_is_normalised():
         {"radius_m": np.inf},
         {"limit": 0},
         {"since_ns": 2, "until_ns": 1},
+        {"since_ns": 2**63},
+        {"until_ns": -(2**63)},
     ],
 )
 def test_a_query_out_of_range_is_refused(fields):

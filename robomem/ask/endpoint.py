@@ -1,7 +1,7 @@
 """A language model behind an OpenAI-compatible endpoint, local or not: `POST {url}/chat/completions`.
 
-One deadline for all of a request, a cap on what is read, no redirects, no proxies. The key is read from the
-environment variable that the settings name, and never leaves over plain HTTP but to this machine.
+One deadline for connecting and one for the whole reply, a cap on what is read, no redirects, no proxies. The key is
+read from the environment variable that the settings name, and never leaves over plain HTTP but to this machine.
 """
 
 import http.client
@@ -46,11 +46,15 @@ class Endpoint:
     def __init__(self, config: AskConfig) -> None:
         if config.model_url is None:
             raise ConfigError("ask.model_url is not set")
-        parts = urlsplit(config.model_url)
+        wrong = f"ask.model_url is an http(s) URL, got {config.model_url!r}"
+        try:
+            parts = urlsplit(config.model_url)
+            self._port = parts.port
+        except ValueError as err:
+            raise ConfigError(wrong) from err
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"ask.model_url is an http(s) URL, got {config.model_url!r}")
-        self._config = config
-        self._host, self._port = parts.hostname, parts.port
+            raise ConfigError(wrong)
+        self._config, self._host = config, parts.hostname
         self._is_secure = parts.scheme == "https"
         self._path = parts.path.rstrip("/") + "/chat/completions"
         self._key = self._read_key()

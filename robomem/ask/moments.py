@@ -15,8 +15,8 @@ from robomem.ask.timebase import (
     local_time,
     stamp_of,
 )
-from robomem.checks import MAX_STAMP_NS
 from robomem.errors import QueryError
+from robomem.query import checked_time
 
 EXAMPLES = '"09:10", "2026-01-05 09:10:30", "5 minutes ago", "yesterday at 14:00", "t=12.5s"'
 
@@ -255,23 +255,14 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 def _midnight(day: date, timebase: Timebase, *, hours: int) -> int:
     day, hours = (day + ONE_DAY, 0) if hours == 24 else (day, hours)
-    return checked(stamp_of(datetime.combine(day, time(hours), tzinfo=timebase.zone)))
+    return checked_time(stamp_of(datetime.combine(day, time(hours), tzinfo=timebase.zone)))
 
 
 # --- numbers -----------------------------------------------------------------------------------
 
 
 def _point(stamp_ns: int, resolution_ns: int = SECOND_NS) -> Moment:
-    return Moment(checked(stamp_ns), checked(stamp_ns + resolution_ns))
-
-
-def checked(stamp_ns: int) -> int:
-    """Return the stamp; raises QueryError when no stamp can be as large."""
-    if abs(stamp_ns) > MAX_STAMP_NS:
-        raise QueryError(
-            f"the time is out of range: stamps lie within 292 years of 1970, got {stamp_ns} ns"
-        )
-    return stamp_ns
+    return Moment(checked_time(stamp_ns), checked_time(stamp_ns + resolution_ns))
 
 
 def read_duration(text: str) -> int:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from robomem.errors import QueryError
+from robomem.query import checked_time
 
 SECOND_NS = 10**9
 MINUTE_NS = 60 * SECOND_NS
@@ -28,11 +29,18 @@ class Timebase:
         now_ns: The newest stamp of the memory.
         start_ns: Its first stamp.
         timezone: IANA name of the zone of clock times.
+
+    Raises:
+        QueryError: No stamp can be as large.
     """
 
     now_ns: int
     start_ns: int
     timezone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        for stamp_ns in (self.now_ns, self.start_ns):
+            checked_time(stamp_ns)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -9,13 +9,13 @@ from robomem.ask.moments import (
     EXAMPLES,
     NUMBER,
     Moment,
-    checked,
     is_clock,
     read_duration,
     read_moment,
 )
 from robomem.ask.timebase import DAY_NS, Timebase
 from robomem.errors import QueryError
+from robomem.query import checked_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def parse_span(text: str, timebase: Timebase) -> Span | None:
 
 
 def _last(match: re.Match[str], timebase: Timebase) -> Span | None:
-    return Span(since_ns=checked(timebase.now_ns - read_duration(match[1])))
+    return Span(since_ns=checked_time(timebase.now_ns - read_duration(match[1])))
 
 
 def _within_day(match: re.Match[str], timebase: Timebase) -> Span | None:
