@@ -127,6 +127,16 @@ def test_a_count_has_a_value():
     assert told.value == 2
 
 
+@pytest.mark.parametrize(("gone", "said"), [(1, "1 more that was"), (2, "2 more that were")])
+def test_a_count_tells_how_many_are_gone(gone, said):
+    missing = [sighting("chair", state=EntityState.MISSING)] * gone
+
+    told = answer(Query(kind=QueryKind.COUNT, label="chair"), sighting("chair"), *missing)
+
+    assert told.text == f"I have seen 1 chair, and {said} gone when I looked again."
+    assert told.value == 1
+
+
 def test_changes_tell_what_became_of_each_thing():
     told = answer(
         Query(kind=QueryKind.CHANGES, since_ns=START),

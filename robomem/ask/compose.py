@@ -123,7 +123,11 @@ def _count(query: Query, hits: Sequence[Hit], timebase: Timebase) -> str:
     counted = labels.counted(here, query.label or "thing")
     told = f"I have seen {counted}{placed(query)}{narrowed(query, timebase)}"
     gone = len(hits) - here
-    return f"{told}, and {gone} more that was gone when I looked again." if gone else f"{told}."
+    if not gone:
+        return f"{told}."
+    return (
+        f"{told}, and {gone} more that {'was' if gone == 1 else 'were'} gone when I looked again."
+    )
 
 
 def _present(hits: Sequence[Hit]) -> list[Hit]:
