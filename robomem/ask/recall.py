@@ -133,9 +133,7 @@ class Recaller:
             self._scope.refresh()
             held_ids = self._scope.records.held_ids(ClaimKind.EVENT)
             rows = self._scope.records.events.select()
-            return [
-                self._scope.remembered.event(row) for row in rows if row.event_id not in held_ids
-            ]
+            return self._scope.remembered.events(r for r in rows if r.event_id not in held_ids)
 
     def room_of(self, p_map: Vector) -> str | None:
         """Name the room of a point (3,), None where it is in none."""

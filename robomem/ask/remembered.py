@@ -31,9 +31,9 @@ class Remembered:
         assert T_map_kf is not None, "its keyframe is stored"
         return entity_of(row, T_map_kf)
 
-    def event(self, row: EventRow) -> Event:
-        """Return an event with its places in map."""
-        return events_of(self._records, [row])[0]
+    def events(self, rows: Iterable[EventRow]) -> list[Event]:
+        """Return events with their places in map, in the order of their rows."""
+        return events_of(self._records, rows)
 
     def missed(self, entity: Entity) -> Event | None:
         """Return the look that missed a thing which is missing."""
@@ -42,7 +42,7 @@ class Remembered:
         rows = self._records.events.select(
             "entity_id = ? AND kind = ?", entity.entity_id, EventKind.MISSING
         )
-        return self.event(rows[-1]) if rows else None
+        return self.events(rows[-1:])[0] if rows else None
 
     def pose(self, keyframe_id: int | None) -> Pose | None:
         """Return the pose of a keyframe in map, (4, 4)."""

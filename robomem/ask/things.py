@@ -101,10 +101,8 @@ class Things:
         hits = []
         for entity, _ in self._named(query, bounds):
             rows = self._scope.records.events.select("entity_id = ?", entity.entity_id)
-            events = sorted(
-                (self._scope.remembered.event(row) for row in rows),
-                key=lambda e: (e.stamp_ns, e.event_id),
-            )
+            rows.sort(key=lambda row: (row.stamp_ns, row.event_id))
+            events = self._scope.remembered.events(rows)
             for stay in stays_of(e for e in events if e.kind in (*SIGHTINGS, EventKind.MISSING)):
                 since_ns, until_ns = stay[0].stamp_ns, max(e.until_ns for e in stay)
                 if bounds.is_in_time(since_ns, until_ns):
@@ -172,9 +170,8 @@ class Things:
         )
         if not rows:
             return None
-        event = self._scope.remembered.event(
-            max(rows, key=lambda row: (row.stamp_ns, row.event_id))
-        )
+        last = max(rows, key=lambda row: (row.stamp_ns, row.event_id))
+        (event,) = self._scope.remembered.events([last])
         then = replace(
             hit.evidence,
             stamp_ns=min(event.until_ns, bounds.until_ns),
