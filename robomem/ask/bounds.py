@@ -15,9 +15,8 @@ from robomem.types import Entity, Event, Hit
 
 WIDELY = 200  # hits of a query inside another
 OCCASION_GAP_NS = 2 * 3600 * 10**9
-SAID_REACH_M = (
-    3.0  # of what is on or in something that the robot only said it saw, from where it stood
-)
+# Of what is on or in something that the robot only said it saw, from where it stood:
+SAID_REACH_M = 3.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ _SYNONYMS = {
 
 
 class Room(Protocol):
-    """A room as the topology of a floor tells it: its name, its middle, and its cells (N, 2) or (N, 3)."""
+    """A room as the topology of a floor tells it: its name, its middle, and its cells."""
 
     @property
     def name(self) -> str:

@@ -149,10 +149,9 @@ def _still(life: Life, rng: Generator) -> Question | None:
         return None
     last = glimpses[-1]
     is_there = life.world.stay(thing.thing_id, last.stamp_ns).until_ns >= life.world.end_ns
+    # Most that move are seen elsewhere: what is not is rare, so ask for it more often.
     if is_there != bool(rng.random() < 0.3) or (not is_there and not is_missed(life, last)):
-        return (
-            None  # most that move are seen elsewhere: what is not is rare, so ask for it more often
-        )
+        return None
     place = _drawn(("there", f"on the {last.spot}"), rng)
     words = f"{_is(thing)} the {thing.label} still {place}?"
     return Question(Asked.STILL, words, thing.label, Right(is_yes=is_there))

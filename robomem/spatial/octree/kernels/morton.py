@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from robomem.jit import jit
 
 KEY_BITS = 21
-KEY_OFFSET = (
-    0x0AAAAA  # a third of the space: no large cell of the octree has its border at the origin
-)
+# A third of the space: no large cell of the octree has its border at the origin.
+KEY_OFFSET = 0x0AAAAA
 KEY_REACH = KEY_OFFSET  # bricks -KEY_REACH .. KEY_REACH - 1 along each axis have a key
 EMPTY = -1
 
