@@ -94,6 +94,16 @@ def test_a_policy_that_does_not_answer_is_followed_no_longer(controller):
     assert controller.report()["deadline_missed"] == 1
 
 
+def test_bad_observations_that_keep_coming_do_not_put_the_deadline_off(controller):
+    for at_ms in range(0, 400, 100):
+        show(controller, -1, at_ms)
+        controller.think()
+
+    act(controller, 400)
+
+    assert controller.report()["deadline_missed"] == 1
+
+
 def test_silence_ends_at_rest(controller):
     show(controller, 4, 0)
     controller.think()

@@ -125,8 +125,9 @@ class ActionGuard:
         self._accepted = self._told
 
     def asked(self, now_ns: int) -> None:
-        """Say that the policy was asked for actions; its deadline begins."""
-        self._asked_ns = now_ns
+        """Say that the policy was asked for actions; its deadline begins, but where it owes an answer already."""
+        if self._asked_ns is None:
+            self._asked_ns = now_ns
 
     def answered(self) -> None:
         """Say that the policy answered: from now on its actions are taken again."""
