@@ -24,6 +24,7 @@ from robomem.policy.training.checkpoints import Progressed, save_checkpoint
 from robomem.policy.training.settings import TrainingSettings
 from robomem.policy.training.tasks import make_task, shape_of
 
+NO_TASK = ("--int8-task", "robomem/Nothing-v0")
 TASK, SETTINGS = "robomem/ChainOfColours-v0", {"length": 1, "delay_steps": 1}
 
 
@@ -92,12 +93,14 @@ def test_what_cannot_be_exported_is_one_line(checkpoint, exported, tmp_path, cap
         main(["export-policy", str(checkpoint), "-o", str(exported)]),
         main(["serve-policy", str(tmp_path / "none")]),
         main(["serve-policy", str(exported), "--host", "0.0.0.0"]),
+        main(["export-policy", str(checkpoint), "-o", str(tmp_path / "b"), *NO_TASK]),
     ]
 
-    assert codes == [8, 2, 8, 2]
+    assert codes == [8, 2, 8, 2, 2]
     lines = capsys.readouterr().err.splitlines()
-    assert [line.startswith("robomem: ") for line in lines] == [True] * 4
+    assert [line.startswith("robomem: ") for line in lines] == [True] * 5
     assert "token" in lines[3]
+    assert "robomem/Nothing-v0" in lines[4]
 
 
 def test_a_token_that_others_may_read_is_refused(exported, tmp_path, capsys):

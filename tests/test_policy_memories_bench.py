@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="memories need the extra `train`")
 
+from robomem.errors import ConfigError  # noqa: E402
 from robomem.eval.bench import Options  # noqa: E402
 from robomem.eval.memories import bench_memories  # noqa: E402
 from robomem.policy.memories import MEMORIES  # noqa: E402
@@ -45,3 +46,8 @@ def test_the_bench_has_every_memory_in_json_and_in_tables():
     assert [row[0] for row in outcome.tables[0].rows] == list(MEMORIES)
     assert steps[-1] == (len(MEMORIES) + 3, len(MEMORIES) + 3)
     assert "\n| hcam | " in outcome.markdown
+
+
+def test_what_it_does_not_measure_is_refused():
+    with pytest.raises(ConfigError, match="no frames"):
+        bench_memories(Options(frames=3))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from robomem.errors import MissingExtraError
+from robomem.errors import ConfigError, MissingExtraError
 from robomem.eval.bench import OnStep, Options, Outcome, Table, markdown_table
 from robomem.eval.machine import Machine, this_machine
 
@@ -41,6 +41,8 @@ class MemoriesReport:
 
 def bench_memories(options: Options, *, on_step: OnStep | None = None) -> Outcome:
     """Measure every memory, then the token for every size and number of writes."""
+    if options.data is not None or options.pictures is not None or options.frames is not None:
+        raise ConfigError("bench memories takes no data, no frames and draws no pictures")
     load = QUICK_LOAD if options.is_quick else Load()
     sizes, writes = (QUICK_SIZES, QUICK_WRITES) if options.is_quick else (SIZES, WRITES)
     cells = [(size, count) for size in sizes for count in writes]

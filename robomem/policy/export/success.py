@@ -35,7 +35,13 @@ def score(
 def holds_up(
     task: str, settings: Mapping[str, Setting], *, episodes: int, may_lose: float
 ) -> SuccessTest:
-    """Return the test that int8 scores no less than float32 but for so much, in the same episodes."""
+    """Return the test that int8 scores no less than float32 but for so much, in the same episodes.
+
+    Raises:
+        MissingExtraError: Something that the task needs is not installed.
+        ConfigError: There is no such task, or it does not take these settings.
+    """
+    make_task(task, settings).close()  # said before graphs are made for it
 
     def holds(exact: RuntimePolicy, quantised: RuntimePolicy) -> bool:
         wanted = score(exact, task, settings, episodes=episodes) - may_lose
