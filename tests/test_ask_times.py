@@ -240,6 +240,11 @@ def test_the_day_is_left_out_today():
     assert describe_clock(NOW - DAY_NS, BASE) == "10:13:30 on 4 Jan 2026"
 
 
+def test_words_that_go_on_for_longer_than_a_span_are_none():
+    assert parse_span("last 1 hour and 1 minute", BASE) is not None
+    assert parse_span("last 1 hour" + " and 1 minute" * 20, BASE) is None
+
+
 def test_a_span_is_told_shortly():
     midnight = ns("2026-01-04 00:00")
 

@@ -17,6 +17,8 @@ from robomem.ask.timebase import DAY_NS, Timebase
 from robomem.errors import QueryError
 from robomem.query import checked_time
 
+MAX_LENGTH = 120  # of a span of time in words; reading it takes as the cube of its length
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -46,6 +48,8 @@ def parse_time(text: str, timebase: Timebase) -> int:
 def parse_span(text: str, timebase: Timebase) -> Span | None:
     """Return the span that the whole text names ("since 9", "yesterday"); None if it names none."""
     words = _tidy(text)
+    if len(words) > MAX_LENGTH:
+        return None
     for pattern, read in _SPANS:
         match = re.fullmatch(pattern, words)
         span = read(match, timebase) if match else None
