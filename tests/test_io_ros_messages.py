@@ -59,7 +59,7 @@ def test_32fc1_is_metres_with_inf_kept_and_what_is_not_positive_invalid(ros, ord
 
 
 @pytest.mark.parametrize(
-    "change", ["short", "long", "narrow step", "no rows", "no columns", "encoding"]
+    "change", ["short", "long", "narrow step", "no rows", "nothing", "no columns", "encoding"]
 )
 def test_a_depth_image_of_the_wrong_size_is_refused(ros, change):
     image = ros.image(MM, "16UC1")
@@ -72,6 +72,8 @@ def test_a_depth_image_of_the_wrong_size_is_refused(ros, change):
             image.step = 2
         case "no rows":
             image.height = 0
+        case "nothing":
+            image.height, image.data = 0, image.data[:0]
         case "no columns":
             image.width = image.step = 0
         case "encoding":
@@ -153,6 +155,18 @@ def test_an_image_with_flipped_bytes_is_read_or_refused(rng):
             images.decode_depth(bad.tobytes())
         except DataError as err:
             assert err.reason in (Reason.IMAGE_CORRUPT, Reason.DEPTH_SHAPE)  # noqa: PT017
+
+
+def test_an_image_is_fitted_to_what_is_wanted(rng):
+    color = rng.integers(0, 256, size=(8, 12, 3), dtype=np.uint8)
+    halves = np.repeat(np.uint8([[0] * 6 + [200] * 6]), 8, axis=0)[..., None].repeat(3, axis=2)
+
+    same = images.fitted(color, (3, 8, 12))
+    small = images.fitted(halves, (1, 4, 4))
+
+    np.testing.assert_array_equal(same, color.transpose(2, 0, 1))
+    assert small.shape == (1, 4, 4)
+    np.testing.assert_array_equal(small[0, :, [0, 3]], [[0] * 4, [200] * 4])
 
 
 def test_a_decompression_bomb_is_refused():

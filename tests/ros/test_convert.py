@@ -1,13 +1,16 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from robomem_ros import convert
 from robomem_ros.tally import Tally
 
 from robomem.config import IoConfig
-from robomem.errors import QueryError, Reason
+from robomem.errors import FormatError, QueryError, Reason
 from robomem.geometry import R_BODY_OPTICAL, pose, rotation_from_yaw
 from robomem.io import ros_messages
 from robomem.io.assembler import Assembler, Role
+from robomem.memory import Memory
 from robomem.spatial.octree import OccupancyGrid
 from robomem.types import (
     Answer,
@@ -20,6 +23,8 @@ from robomem.types import (
     QueryKind,
     Receipt,
 )
+from robomem.working.recalled import recalled_tokens
+from tests.worlds import NS, ball_observation
 
 STAMP_NS = 1_700_000_000_123_456_789
 K = np.array([[100.0, 0.0, 3.5], [0.0, 100.0, 2.5], [0.0, 0.0, 1.0]])
@@ -53,6 +58,7 @@ SEEN = Evidence(
     T_map_kf=T,
     p_map=np.array([1.0, 2.0, 3.0]),
 )
+THINGS = {"red mug": (2.0, 0.5, 1.0), "blue mug": (2.0, -0.5, 1.0)}
 TOLD = Evidence(stamp_ns=STAMP_NS, score=1.0, text="the keys are in the box")
 
 
@@ -256,6 +262,50 @@ def test_a_negative_limit_is_refused(make):
 
     with pytest.raises(QueryError):
         convert.query_of(request)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(label="red mug"),
+        Query(label="mug"),
+        Query(label="spoon"),
+        Query(kind=QueryKind.TOLD, text="keys"),
+    ],
+)
+def test_hits_that_came_by_message_are_the_same_tokens(make, tmp_path, query):
+    with Memory.open(tmp_path / "robot.rmem") as memory:
+        for step in range(5):
+            memory.observe(ball_observation(NS + step * NS // 5, THINGS))
+        memory.observe(ball_observation(3 * NS, THINGS, text="the keys are in the box"))
+        hits = memory.recall(query)
+
+    tokens, own = (
+        recalled_tokens(each, T_map_base=T, now_ns=9 * NS)
+        for each in (convert.hits_of(response_of(hits, make)), hits)
+    )
+
+    np.testing.assert_array_equal(tokens.features, own.features)
+    np.testing.assert_array_equal(tokens.mask, own.mask)
+
+
+def response_of(hits, make):
+    return SimpleNamespace(
+        hits=[convert.evidence(hit.evidence, make=make) for hit in hits],
+        entities=[convert.entity(hit.entity, make=make) for hit in hits if hit.entity],
+        error="",
+    )
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf])
+def test_a_hit_that_is_not_finite_is_refused(make, score):
+    with pytest.raises(FormatError):
+        convert.hits_of(response_of([Hit(score, Evidence(0, score, "a mug"))], make))
+
+
+def test_an_error_instead_of_hits_is_an_error():
+    with pytest.raises(QueryError, match="the limit"):
+        convert.hits_of(SimpleNamespace(hits=[], entities=[], error="the limit is at least 1"))
 
 
 def test_a_grid_is_row_by_row_from_its_lower_corner(make):
