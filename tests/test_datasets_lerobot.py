@@ -1,7 +1,7 @@
 """LeRobot itself reads what we write and writes what we read; skipped where it is not installed.
 
-It asks for another torch and numpy than robomem, so give it an environment of its own:
-pip install 'torch==2.13.0' 'numpy<2.3' 'datasets>=4.8,<5' 'pandas<3' 'av<16' torchvision ..., and lerobot without its dependencies.
+It asks for another torch than `robomem[train]`, so give it an environment of its own, in the checkout:
+pip install 'lerobot[dataset]' pytest hypothesis -e .
 """
 
 import os
@@ -16,7 +16,8 @@ from robomem.policy.datasets.writing import write_dataset
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when it is imported
 lerobot_dataset = pytest.importorskip(
-    "lerobot.datasets.lerobot_dataset", reason="LeRobot, in an environment of its own"
+    "lerobot.datasets.lerobot_dataset",
+    reason="pip install 'lerobot[dataset]', in an environment of its own",
 )
 LeRobotDataset = lerobot_dataset.LeRobotDataset
 pytestmark = pytest.mark.filterwarnings("ignore")  # LeRobot's and its dependencies'
