@@ -245,6 +245,19 @@ def test_what_was_recalled_grows_older_when_the_memory_is_gone(tmp_path, surroun
     np.testing.assert_allclose(robot.recalled[0, 0], np.log1p(0.5), atol=1e-3)  # 1 m ahead now
 
 
+def test_a_node_that_is_activated_again_recalls_anew(tmp_path, surroundings):
+    with started(tmp_path, RECALLED, **ASKING) as robot:
+        oracle = Oracle(robot, **mug_ahead(robot.now_ns))
+        robot.until(lambda: len(robot.recalled) == 1)
+
+        robot.policy.trigger_deactivate()
+        oracle.fields = mug_ahead(robot.now_ns, x=4.0)
+        robot.policy.trigger_activate()
+        robot.until(lambda: len(robot.recalled) == 1 and robot.recalled[0, 0] > np.log(2.9))
+
+    np.testing.assert_allclose(robot.recalled[0, 0], np.log(3), atol=1e-3)
+
+
 def test_an_answer_that_is_late_is_not_waited_for(tmp_path, surroundings):
     with started(tmp_path, RECALLED, **ASKING, **{"recall.timeout_s": "0.1"}) as robot:
         slow = robot.node.create_client(Recall, "oracle/recall")  # nobody spins the service's node
