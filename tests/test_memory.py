@@ -193,6 +193,15 @@ def test_a_thing_is_believed_in_after_three_sightings(memory):
     np.testing.assert_allclose(entity.p_map, [2, 0, 1], atol=1e-6)
 
 
+@pytest.mark.parametrize("number", [10**30, -(10**30), 2**63])
+def test_a_number_too_large_for_an_id_is_of_nothing(memory, number):
+    forgotten = memory.forget([number], event_ids=[number], experience_ids=[number])
+
+    assert forgotten == 0
+    with pytest.raises(QueryError, match="no keyframe"):
+        memory.correct({number: np.eye(4)})
+
+
 def test_a_false_alarm_is_forgotten(memory):
     for step in range(4):
         memory.observe(ball_observation(step * 61 * NS, {"ghost": (2, 0.6 * step - 1, 1)}))

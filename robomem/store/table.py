@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import sqlite3
 import types
 import typing
@@ -52,20 +53,20 @@ class Table(Generic[Row]):
         """Return the rows that satisfy an SQL condition, by key."""
         columns, keys = ", ".join(self._fields), ", ".join(self._keys)
         sql = f"SELECT {columns} FROM {self._name} WHERE {where} ORDER BY {keys}"
-        return [self._decode(record) for record in self._db.execute(sql, values)]
+        return [self._decode(record) for record in self._db.execute(sql, _asked(values))]
 
     def values(
         self, columns: tuple[str, ...], where: str = "1", *values: object
     ) -> list[tuple[Any, ...]]:
         """Return some columns of the rows that satisfy an SQL condition, as SQLite keeps them, in any order."""
         sql = f"SELECT {', '.join(columns)} FROM {self._name} WHERE {where}"
-        return self._db.execute(sql, values).fetchall()
+        return self._db.execute(sql, _asked(values)).fetchall()
 
     def first(self, where: str, *values: object, order: str, limit: int) -> list[Row]:
         """Return the rows that satisfy an SQL condition and come first in an order, in it."""
         columns = ", ".join(self._fields)
         sql = f"SELECT {columns} FROM {self._name} WHERE {where} ORDER BY {order} LIMIT ?"
-        return [self._decode(record) for record in self._db.execute(sql, (*values, limit))]
+        return [self._decode(record) for record in self._db.execute(sql, (*_asked(values), limit))]
 
     def get(self, *key: object) -> Row | None:
         """Return the row with this key."""
@@ -79,7 +80,7 @@ class Table(Generic[Row]):
 
     def delete(self, where: str, *values: object) -> None:
         """Remove the rows that satisfy an SQL condition."""
-        self._db.execute(f"DELETE FROM {self._name} WHERE {where}", values)
+        self._db.execute(f"DELETE FROM {self._name} WHERE {where}", _asked(values))
 
     def count(self, where: str = "1", *values: object) -> int:
         """Count the rows that satisfy an SQL condition."""
@@ -111,6 +112,16 @@ class Table(Generic[Row]):
             for value, decode in zip(record, self._decoders, strict=True)
         )
         return self._row_type(*values)
+
+
+def _asked(values: tuple[object, ...]) -> list[object]:
+    """Return what a condition is asked with: a number that no INTEGER holds is equal to none, and beyond all."""
+    return [
+        (math.inf if value > 0 else -math.inf)
+        if isinstance(value, int) and not -(2**63) <= value < 2**63
+        else value
+        for value in values
+    ]
 
 
 def _encode(value: object) -> object:
