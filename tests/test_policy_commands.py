@@ -158,15 +158,23 @@ def test_demonstrations_are_recorded_and_told_of(tmp_path, capsys):
     assert {"action", "is_scored", "next.reward"} <= told["features"].keys()
 
 
+def test_a_command_that_is_told_names_that_there_was_a_data_set():
+    command = train.command_of(TrainingSettings(task=TASK, dataset="0123456789abcdef"))
+
+    assert parse_arguments(shlex.split(command)[1:]).dataset == "SET"
+    assert "0123" not in command
+
+
 def test_what_is_no_data_set_is_one_line(tmp_path, capsys):
     codes = [
         main(["dataset", "info", str(tmp_path)]),
         main(["dataset", "export", TASK]),
+        main(["dataset", "export", TASK, "-o", str(tmp_path / "b"), "--noise", "-1"]),
         main(["dataset", "export", "robomem/Nothing-v0", "-o", str(tmp_path / "a"), "-q"]),
     ]
 
-    assert codes == [3, 2, 2]
-    assert len(capsys.readouterr().err.splitlines()) == 3
+    assert codes == [3, 2, 2, 2]
+    assert len(capsys.readouterr().err.splitlines()) == 4
 
 
 def test_the_diffusion_policy_of_a_training_is_exported_from_its_folder(tmp_path, monkeypatch):

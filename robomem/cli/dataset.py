@@ -37,8 +37,16 @@ def _record(args: Namespace, folder: Path) -> None:
     from robomem.policy.datasets.recording import frames_a_second, recorded
     from robomem.policy.datasets.writing import write_dataset
 
-    settings = joined(args.set)
-    first, rest = _peeked(recorded(args.subject, settings, episodes=args.episodes, seed=args.seed))
+    if not 0 <= args.noise < float("inf"):
+        raise ConfigError(f"--noise is 0 or more, got {args.noise}")
+    episodes = recorded(
+        args.subject,
+        joined(args.set),
+        episodes=args.episodes,
+        seed=args.seed,
+        noise=args.noise,
+    )
+    first, rest = _peeked(episodes)
     line = None if args.quiet else ProgressLine(sys.stderr)
     try:
         write_dataset(

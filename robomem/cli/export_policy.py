@@ -51,8 +51,11 @@ def _told(settings: "TrainingSettings", licence: str) -> "Told":
     from robomem.policy.export.card import Told
 
     task = ", ".join(f"{name} {value}" for name, value in settings.task_settings.items())
+    shown = (
+        f"data set {settings.dataset} of" if settings.dataset else "demonstrations of the expert of"
+    )
     return Told(
-        data=f"demonstrations of the expert of {settings.task}" + (f" ({task})" if task else ""),
+        data=f"{shown} {settings.task}" + (f" ({task})" if task else ""),
         seed=str(settings.seed),
         command=command_of(settings),
         licence=licence,

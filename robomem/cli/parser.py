@@ -287,9 +287,12 @@ def _add_bench(add: Add) -> argparse.ArgumentParser:
 
 
 def _add_train(add: Add) -> argparse.ArgumentParser:
-    does = "train a policy that remembers, by imitation of a task's expert"
+    does = "train a policy that remembers, by imitation of a task's expert or of a data set"
     parser = command(add, "train", does, epilog=TRAININGS)
     parser.add_argument("task", metavar="TASK", help="a gymnasium id, such as robomem/Ballet-v0")
+    parser.add_argument(
+        "--dataset", metavar="SET", help="learn from its episodes: a folder in LeRobot 3.0 layout"
+    )
     parser.add_argument("--memory", metavar="NAME", default="hcam", help="what remembers (hcam)")
     parser.add_argument(
         "--policy",

@@ -25,6 +25,13 @@ def add_dataset(add: Add) -> argparse.ArgumentParser:
         "--episodes", metavar="N", type=episodes, default=50, help="export: how many (50)"
     )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="export: of the first (0)")
+    parser.add_argument(
+        "--noise",
+        metavar="X",
+        type=float,
+        default=0.0,
+        help="export: disturb the expert's motions, who shows how to come back (0)",
+    )
     _add_task_settings(parser)
     parser.add_argument("--force", action="store_true", help="export: replace what is there")
     return parser

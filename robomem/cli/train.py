@@ -4,6 +4,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from robomem.errors import ConfigError, MissingExtraError
 from robomem.replay import Progress
 
 if TYPE_CHECKING:
+    from robomem.policy.datasets.reading import Dataset
+    from robomem.policy.training.demonstrations import Recorded
     from robomem.policy.training.evaluation import Score
     from robomem.policy.training.imitation import Imitation
     from robomem.policy.training.runs import OnStep
@@ -42,10 +45,11 @@ def run(args: Namespace) -> int:
         raise MissingExtraError(f"no training ({err}): pip install 'robomem[train,sim]'") from err
     if args.threads is not None:
         set_threads(args.threads)
-    settings = _settings(args)
+    dataset = _dataset(args)
+    settings = _settings(args, dataset)
     _check_tests(args.test, settings)
     with shared(args.device) as share:
-        trained = _trained(args, settings, share)
+        trained = _trained(args, settings, share, _recorded(dataset))
         if share.is_first:
             if not args.quiet:
                 print(f"robomem: scoring it in {args.episodes} new episodes", file=sys.stderr)
@@ -53,7 +57,24 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _settings(args: Namespace) -> "TrainingSettings":
+def _dataset(args: Namespace) -> "Dataset | None":
+    """Return the data set to learn from, of which no frame was read yet; None where an expert is asked."""
+    if args.dataset is None:
+        return None
+    from robomem.policy.datasets.reading import read_dataset
+
+    return read_dataset(Path(args.dataset))
+
+
+def _recorded(dataset: "Dataset | None") -> "Recorded | None":
+    if dataset is None:
+        return None
+    from robomem.policy.training.recorded import RecordedEpisodes
+
+    return partial(RecordedEpisodes, dataset)
+
+
+def _settings(args: Namespace, dataset: "Dataset | None" = None) -> "TrainingSettings":
     from robomem.policy.training.settings import settings_from
 
     given = {
@@ -70,7 +91,8 @@ def _settings(args: Namespace) -> "TrainingSettings":
         "batch": args.batch,
         "attention_weight": args.supervise_attention,
     }
-    return settings_from({**given, **joined(args.learn)})
+    of_set = {} if dataset is None else {"dataset": dataset.digest, "episodes": len(dataset)}
+    return settings_from({**given, **of_set, **joined(args.learn)})
 
 
 def _check_tests(tests: Sequence[Mapping[str, "Setting"]], settings: "TrainingSettings") -> None:
@@ -87,10 +109,12 @@ def _check_tests(tests: Sequence[Mapping[str, "Setting"]], settings: "TrainingSe
 
 
 def command_of(settings: "TrainingSettings") -> str:
-    """Return the command that trains with these settings; into which folder it does not know."""
+    """Return the command that trains with these settings; which folders it reads and writes it does not know."""
     usual = asdict(type(settings)(task=settings.task, memory=settings.memory))
     told = {name: value for name, value in asdict(settings).items() if value != usual[name]}
     words = ["robomem train", settings.task, f"--memory {settings.memory}"]
+    if told.pop("dataset", ""):
+        words.append("--dataset SET")
     for name, option in OPTIONS.items():
         if name in told:
             given = told.pop(name)
@@ -106,7 +130,9 @@ def _typed(settings: Mapping[str, "Setting"]) -> str:
     )
 
 
-def _trained(args: Namespace, settings: "TrainingSettings", share: "Share") -> "Imitation":
+def _trained(
+    args: Namespace, settings: "TrainingSettings", share: "Share", recorded: "Recorded | None"
+) -> "Imitation":
     from robomem.policy.training.runs import train
 
     line = None if args.quiet or not share.is_first else ProgressLine(sys.stderr)
@@ -114,6 +140,7 @@ def _trained(args: Namespace, settings: "TrainingSettings", share: "Share") -> "
         return train(
             settings,
             Path(args.out),
+            recorded=recorded,
             share=share,
             resumes=args.resume,
             with_bf16=args.bf16,

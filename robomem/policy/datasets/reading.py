@@ -1,9 +1,10 @@
 """Read data sets in the layout of LeRobot 3.0, and check that they are what they say."""
 
+import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from robomem.policy.datasets.layout import (
 )
 
 PLACES = ("episode_index", "length", "data/chunk_index", "data/file_index")
+DIGITS = 16  # of a hash: enough to tell data sets apart
 BROKEN = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)  # of damaged files
 
 
@@ -69,11 +71,34 @@ class Dataset:
 
     def __getitem__(self, index: int) -> Episode:
         """Return an episode; raises FormatError where its frames are not as they should be."""
+        return self.read(index, self.features)
+
+    @property
+    def digest(self) -> str:
+        """What tells it from other sets: of all that meta/ holds, counts and statistics of every feature among it."""
+        found = hashlib.sha256()
+        for file in sorted(self.path.glob("meta/**/*.*")):
+            data = file.read_bytes()
+            found.update(f"{file.relative_to(self.path).as_posix()} {len(data)}\n".encode() + data)
+        return found.hexdigest()[:DIGITS]
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Frames of every episode."""
+        return tuple(place["length"] for place in self._places)
+
+    def read(self, index: int, keys: Collection[str]) -> Episode:
+        """Return an episode with some of its features only: no image is decoded that is not asked for.
+
+        Raises:
+            FormatError: Its frames are not as they should be.
+        """
         place = self._places[index]
         file = _file_of(place)
         table = _table(
             self.path / file,
             order="frame_index",
+            columns=[*INDICES, *keys],
             filters=[("episode_index", "=", place["episode_index"])],
         )
         if table.num_rows != place["length"]:
@@ -83,7 +108,7 @@ class Dataset:
         _check_moments(table, f"episode {index}")
         return Episode(
             self._task(_numpy(table, "task_index", INDICES["task_index"])),
-            {key: _numpy(table, key, feature) for key, feature in self.features.items()},
+            {key: _numpy(table, key, self.features[key]) for key in keys},
             _numpy(table, "timestamp", INDICES["timestamp"]),
         )
 

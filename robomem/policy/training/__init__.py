@@ -3,7 +3,8 @@
 runs            a run with its files, as the command line has it      start here
 settings        what is trained, on what, for how long
 tasks           environments by their gymnasium ids
-demonstrations  what the expert does, as batches of sequences
+demonstrations  what is imitated, as batches of sequences
+recorded        the episodes of a data set, as demonstrations
 agent           encoder, memory and head
 heads           from what is remembered to an action
 chunk_agent     a diffusion policy, trained by the same loop

@@ -1,6 +1,6 @@
-"""What the expert does: episodes, collected when they are first needed, and batches of them."""
+"""What is imitated: episodes of the expert or of a data set, got when they are first needed, and batches of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,10 +72,26 @@ class Batch(NamedTuple):
     lengths: Tensor
 
 
-class Demonstrations:
-    """The expert's episodes of one run; the same settings give the same episodes."""
+Recorded = Callable[[TrainingSettings, TaskShape], Sequence[Episode]]
+"""Opens episodes that were recorded, once it is known what they have to fit."""
 
-    def __init__(self, settings: TrainingSettings) -> None:
+
+class Demonstrations:
+    """The episodes of one run; the same settings give the same episodes.
+
+    Args:
+        settings: Of the run.
+        recorded: Where episodes come from that no expert is asked for.
+
+    Raises:
+        ConfigError: The task, or what was recorded, is not as the settings say.
+    """
+
+    def __init__(self, settings: TrainingSettings, recorded: Recorded | None = None) -> None:
+        if bool(settings.dataset) != (recorded is not None):
+            raise ConfigError(
+                "settings tell of a data set where one is learned from, and only there"
+            )
         self._settings = settings
         self._envs = [
             make_task(settings.task, {**settings.task_settings, **differing})
@@ -85,9 +101,12 @@ class Demonstrations:
         self.shape = shape_of(self._envs[0])
         if any(shape_of(env) != self.shape for env in self._envs):
             raise ConfigError(f"tasks of different shapes cannot be mixed: {settings.mixture}")
+        self._recorded = None if recorded is None else recorded(settings, self.shape)
 
     def __getitem__(self, index: int) -> Episode:
         """Return an episode."""
+        if self._recorded is not None:
+            return self._recorded[index]
         if index not in self._episodes:
             self._episodes[index] = _collected(
                 self._envs[index % len(self._envs)],
@@ -179,7 +198,7 @@ def _collected(
         if info["is_scored"]:
             scored.append(moment)
             pairs += [(moment, int(earlier)) for earlier in info.get("depends_on", ())]
-        done = actions[-1] if shape.motion_size is None else _disturbed(actions[-1], rng, noise)
+        done = actions[-1] if shape.motion_size is None else disturbed(actions[-1], rng, noise)
         observation, _, is_ended, is_cut, info = env.step(done)
         is_over = is_ended or is_cut
     is_choice = shape.choices is not None
@@ -193,7 +212,7 @@ def _collected(
     )
 
 
-def _disturbed(
+def disturbed(
     action: NDArray[np.float32] | int, rng: np.random.Generator, noise: float
 ) -> NDArray[np.float32] | int:
     """Return what becomes of the expert's motion on its way to the motors."""

@@ -18,7 +18,7 @@ from robomem.policy.training.checkpoints import (
     load_weights,
     save_checkpoint,
 )
-from robomem.policy.training.demonstrations import Batch, Demonstrations, on_device
+from robomem.policy.training.demonstrations import Batch, Demonstrations, Recorded, on_device
 from robomem.policy.training.settings import TrainingSettings
 from robomem.policy.training.sharing import Share
 
@@ -36,12 +36,17 @@ class Imitation:
     """
 
     def __init__(
-        self, settings: TrainingSettings, share: Share | None = None, *, with_bf16: bool = False
+        self,
+        settings: TrainingSettings,
+        share: Share | None = None,
+        *,
+        recorded: Recorded | None = None,
+        with_bf16: bool = False,
     ) -> None:
         self.settings = settings
         self._share = share or Share()
         self._with_bf16 = with_bf16
-        self.demonstrations = Demonstrations(settings)
+        self.demonstrations = Demonstrations(settings, recorded)
         with torch.random.fork_rng(self._share.cuda_devices):
             torch.manual_seed(settings.seed)
             self.agent = make_agent(settings, self.demonstrations.shape)

@@ -17,6 +17,7 @@ from robomem.policy.training.checkpoints import (
     load_checkpoint,
     load_weights,
 )
+from robomem.policy.training.demonstrations import Recorded
 from robomem.policy.training.imitation import Imitation
 from robomem.policy.training.logs import TrainingLog
 from robomem.policy.training.settings import TrainingSettings
@@ -50,6 +51,7 @@ def train(  # noqa: PLR0913 - what a command line says
     settings: TrainingSettings,
     folder: Path,
     *,
+    recorded: Recorded | None = None,
     share: Share | None = None,
     resumes: bool = False,
     with_bf16: bool = False,
@@ -63,6 +65,7 @@ def train(  # noqa: PLR0913 - what a command line says
     Args:
         settings: Of the run; of one that goes on, the same.
         folder: Is made; MODEL, CHECKPOINT and log.csv are written into it.
+        recorded: Opens the episodes to learn from, where it is not the task's expert that is asked.
         share: Of several processes; the first writes the files.
         resumes: Go on from the checkpoint in the folder, if there is one.
         with_bf16: Compute in bfloat16 where autocast does.
@@ -77,7 +80,7 @@ def train(  # noqa: PLR0913 - what a command line says
     goes_on = (folder / CHECKPOINT).exists()
     if goes_on:
         _check_goes_on(settings, folder / CHECKPOINT, resumes=resumes)
-    run = Imitation(settings, share, with_bf16=with_bf16)
+    run = Imitation(settings, share, recorded=recorded, with_bf16=with_bf16)
     folder.mkdir(parents=True, exist_ok=True)
     if goes_on:
         run.resume(folder / CHECKPOINT)

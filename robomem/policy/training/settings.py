@@ -20,6 +20,7 @@ class TrainingSettings:
         task: A gymnasium id.
         task_settings: Of the task, by name.
         mixture: Settings of the task that differ in some of the episodes: of n, each in one of n + 1.
+        dataset: The digest of the data set whose episodes are learned from; "" asks the expert of the task.
         memory: What the policy remembers with, one of `robomem.policy.memories`.
         memory_settings: Of the memory, by name.
         seed: Of the weights, of the demonstrations and of their order.
@@ -45,6 +46,7 @@ class TrainingSettings:
     task: str
     task_settings: Mapping[str, Setting] = field(default_factory=dict)
     mixture: tuple[Mapping[str, Setting], ...] = ()
+    dataset: str = ""
     memory: str = "hcam"
     memory_settings: Mapping[str, Setting] = field(default_factory=dict)
     seed: int = 0
