@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="memories need the extra `train`")
 
 from robomem.errors import ConfigError  # noqa: E402
-from robomem.policy.memories import MEMORIES, Moments, make_memory  # noqa: E402
+from robomem.policy.memories import MEMORIES, Moments, make_memory, minds_places  # noqa: E402
 from tests.small_memories import OUT, D, cut, lived, tiny, walk  # noqa: E402
 
 every_memory = pytest.mark.parametrize("name", MEMORIES)
@@ -28,6 +28,17 @@ def test_stepping_through_a_sequence_equals_running_over_it(name):
     run, _ = memory(moments)
 
     torch.testing.assert_close(stepped, run, atol=1e-5, rtol=1e-4)
+
+
+@every_memory
+@torch.no_grad()
+def test_where_the_robot_was_makes_a_difference_to_who_says_so_only(name):
+    memory, moments = tiny(name), lived(2, 41)
+
+    here, _ = memory(moments)
+    elsewhere, _ = memory(moments._replace(positions=torch.zeros_like(moments.positions)))
+
+    assert torch.equal(here, elsewhere) != minds_places(name)
 
 
 @every_memory

@@ -2,7 +2,7 @@
 
 from robomem.policy.memories.attentive import Attended, AttentiveMemory, dependency_loss
 from robomem.policy.memories.memory import Moments, PolicyMemory, State
-from robomem.policy.memories.registry import MEMORIES, make_memory
+from robomem.policy.memories.registry import MEMORIES, make_memory, minds_places
 
 __all__ = [
     "MEMORIES",
@@ -13,4 +13,5 @@ __all__ = [
     "State",
     "dependency_loss",
     "make_memory",
+    "minds_places",
 ]

@@ -1,7 +1,7 @@
 """What every memory of a policy can do: begin, take one step, or run over whole sequences with the same result."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -32,7 +32,10 @@ class PolicyMemory(nn.Module, ABC):
     Attributes:
         input_size: D of what comes in.
         output_size: of what goes out.
+        minds_places: whether it makes a difference to it where the robot was.
     """
+
+    minds_places: ClassVar[bool] = False
 
     def __init__(self, input_size: int, output_size: int) -> None:
         super().__init__()

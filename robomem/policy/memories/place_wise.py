@@ -47,6 +47,8 @@ class PlaceWise(AttentiveMemory):
     that finds what it needs first in the place where it is soon looks at no other.
     """
 
+    minds_places = True
+
     def __init__(
         self, input_size: int, output_size: int, settings: PlaceWiseSettings | None = None
     ) -> None:

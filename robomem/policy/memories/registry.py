@@ -65,6 +65,12 @@ def make_memory(name: str, input_size: int, output_size: int, **settings: Any) -
     return made
 
 
+def minds_places(name: str) -> bool:
+    """Tell whether it makes a difference to a memory where the robot was."""
+    kind: type[PolicyMemory] = _kind(name)[0]
+    return kind.minds_places
+
+
 def _check(name: str, settings: dict[str, Any], defaults: dict[str, Any]) -> None:
     """Refuse a setting of another type than its default, or out of range."""
     for key, default in defaults.items():

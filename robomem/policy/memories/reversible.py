@@ -64,6 +64,8 @@ class Reversible(AttentiveMemory):
     of h by angles that are learned: decays alone cannot tell more than some eight visits apart, whatever d is.
     """
 
+    minds_places = True
+
     def __init__(
         self, input_size: int, output_size: int, settings: ReversibleSettings | None = None
     ) -> None:

@@ -85,6 +85,8 @@ class ShortTerm(PolicyMemory):
     read or written.
     """
 
+    minds_places = True
+
     def __init__(
         self, input_size: int, output_size: int, settings: ShortTermSettings | None = None
     ) -> None:

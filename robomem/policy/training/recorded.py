@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from robomem.errors import ConfigError, FormatError
 from robomem.policy.datasets import layout
 from robomem.policy.datasets.reading import Dataset
+from robomem.policy.memories import minds_places
 from robomem.policy.training.demonstrations import Episode
 from robomem.policy.training.settings import TrainingSettings
 from robomem.policy.training.tasks import POSITION, STAMP_S, STATE, TaskShape
@@ -20,7 +21,6 @@ OPTIONAL = {
     IS_SCORED: layout.Feature("bool", (1,)),
 }
 """What a set may tell of every moment, and policies make use of then."""
-MINDING_PLACES = ("place-wise", "reversible", "short-term")
 MOST_FRAMES = 1_000_000
 """Frames that are kept in memory; an episode beyond them is read again when it is drawn again."""
 TOLERANCE = 1e-4  # by which a motion in float32 may leave its range
@@ -127,7 +127,7 @@ def _check_position(settings: TrainingSettings, dataset: Dataset) -> None:
     """Raise ConfigError where positions would be wanted and there are none: zeros are no place."""
     if POSITION in dataset.features:
         return
-    if settings.memory in MINDING_PLACES:
+    if minds_places(settings.memory):
         raise ConfigError(
             f"memory {settings.memory} minds places, {dataset.path} has no {POSITION}"
         )
