@@ -78,7 +78,7 @@ def _counted(
 
 
 def _tell(args: Namespace, found: "Dataset") -> None:
-    features = {key: f"{each.dtype} {list(each.shape)}" for key, each in found.features.items()}
+    features = {key: str(each) for key, each in found.features.items()}
     if args.json:
         told = {"episodes": len(found), "frames": found.frames, "fps": found.fps}
         print_json(
@@ -92,9 +92,6 @@ def _tell(args: Namespace, found: "Dataset") -> None:
             ("frames", f"{found.frames:,}, {found.fps:g} a second"),
             ("tasks", "; ".join(found.tasks)),
             *features.items(),
-            *(
-                (key, f"{each.dtype} {list(each.shape)}, not read")
-                for key, each in found.unread.items()
-            ),
+            *((key, f"{each}, not read") for key, each in found.unread.items()),
         ]
     )

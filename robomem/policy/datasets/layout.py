@@ -54,6 +54,10 @@ class Feature:
     shape: tuple[int, ...]
     names: tuple[str, ...] | None = None
 
+    def __str__(self) -> str:
+        """Return its type and shape, as in `float32 [18]`."""
+        return f"{self.dtype} {list(self.shape)}"
+
 
 INDICES: Mapping[str, Feature] = {
     "timestamp": Feature("float32", (1,)),

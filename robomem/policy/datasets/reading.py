@@ -261,7 +261,7 @@ def _numpy(table: Any, key: str, feature: Feature) -> NDArray[Any]:
     try:
         column = column.cast(kind)
     except pa.ArrowException as err:
-        raise FormatError(f"{key} is not {feature.dtype} {feature.shape}: {err}") from err
+        raise FormatError(f"{key} is not {feature}: {err}") from err
     if feature.dtype == IMAGE:
         return np.stack([_image(key, cell["bytes"].as_py(), feature) for cell in column])
     while pa.types.is_fixed_size_list(column.type):

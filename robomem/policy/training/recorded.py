@@ -107,7 +107,7 @@ def _check_features(settings: TrainingSettings, dataset: Dataset, shape: TaskSha
     for key, wanted in OPTIONAL.items():
         told = dataset.features.get(key, wanted)
         if (told.dtype, told.shape) != (wanted.dtype, wanted.shape):
-            raise ConfigError(f"{key} is {wanted.dtype} {wanted.shape}, in {dataset.path} {told}")
+            raise ConfigError(f"{key} is {wanted}, in {dataset.path} {told}")
     size = int(np.prod(dataset.features[STATE].shape))
     if dataset.features[STATE].dtype == layout.IMAGE or size != shape.state_size:
         raise ConfigError(
@@ -151,7 +151,7 @@ def _check_action(dataset: Dataset, shape: TaskShape) -> None:
             (-1 - TOLERANCE, 1 + TOLERANCE),
         )
     if not fits:
-        raise ConfigError(f"the task takes {wanted}, {dataset.path} has {told.dtype} {told.shape}")
+        raise ConfigError(f"the task takes {wanted}, {dataset.path} has {told}")
     stats = dataset.stats.get(ACTION, {})
     if all(name in stats and stats[name].size for name in ("min", "max")):
         least, most = stats["min"].min(), stats["max"].max()
